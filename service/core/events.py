@@ -1,0 +1,140 @@
+"""What streams back: the one vocabulary between upstream codecs, sieve, completion and dialects.
+
+A stream of events obeys these laws, which `tests/core/test_events.py` states as a checker:
+- it ends with exactly one Finish or Failed, and nothing follows;
+- a UsageReport, when there is one, stands right before the end; the last one counts;
+- tool calls have contiguous indexes from 0, at most one is open at a time: Start, Delta*, End;
+- deltas are never empty.
+
+Plain slotted dataclasses, not frozen ones: a frozen one costs three times as much to make, once per token.
+Nobody changes an event after making it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from service.core.errors import GatewayError
+
+
+@dataclass(slots=True)
+class TextDelta:
+    """More of the visible answer."""
+
+    text: str
+
+
+@dataclass(slots=True)
+class ReasoningDelta:
+    """More of the thinking."""
+
+    text: str
+
+
+@dataclass(slots=True)
+class ToolCallStart:
+    """A call is known by name; its arguments follow as deltas of the same index."""
+
+    index: int
+    call_id: str
+    name: str
+
+
+@dataclass(slots=True)
+class ToolCallDelta:
+    """A piece of the arguments' JSON text. The pieces of one call concatenate to one JSON object."""
+
+    index: int
+    fragment: str
+
+
+@dataclass(slots=True)
+class ToolCallEnd:
+    """The call is complete: it may be executed. A call without an End was cut off."""
+
+    index: int
+
+
+@dataclass(slots=True)
+class Citation:
+    """A source that a web search of the upstream used. Empty strings where it told nothing."""
+
+    url: str
+    title: str = ""
+    summary: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Token counts of one answer. `input_tokens` includes the cached ones, `output_tokens` the reasoning."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
+    is_estimated: bool = False
+
+    @property
+    def total_tokens(self) -> int:
+        return self.input_tokens + self.output_tokens
+
+
+@dataclass(slots=True)
+class UsageReport:
+    """The upstream's count (or our estimate, flagged)."""
+
+    usage: Usage
+
+
+@dataclass(slots=True)
+class Notice:
+    """A fact for the operator, never shown to the client: what the sieve found, what the upstream hinted.
+
+    `name` is of a closed set (call_found, call_repaired, call_rejected, leak_removed, false_start,
+    buffer_cap,
+    duplicate_dropped, input_truncated, garbage_skipped); `detail` of one too (the markup's format).
+    """
+
+    name: str
+    detail: str = ""
+
+
+class FinishReason(StrEnum):
+    """Why the answer ended, in OpenAI's words; each dialect maps them."""
+
+    STOP = "stop"
+    LENGTH = "length"
+    TOOL_CALLS = "tool_calls"
+    CONTENT_FILTER = "content_filter"
+
+
+@dataclass(slots=True)
+class Finish:
+    """The answer is whole (or honestly cut: LENGTH). `stop_sequence` is the one that ended it, where
+    known.
+    """
+
+    reason: FinishReason
+    stop_sequence: str | None = None
+
+
+@dataclass(slots=True)
+class Failed:
+    """The stream broke: dialects show it as their in-band error, never as a finish."""
+
+    error: GatewayError
+
+
+Event = (
+    TextDelta
+    | ReasoningDelta
+    | ToolCallStart
+    | ToolCallDelta
+    | ToolCallEnd
+    | Citation
+    | UsageReport
+    | Notice
+    | Finish
+    | Failed
+)

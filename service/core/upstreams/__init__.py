@@ -1,0 +1,1 @@
+"""The wires we call: the official platform and the studio web wire."""

@@ -1,0 +1,1 @@
+"""Use cases. Async, but no aiohttp and no Redis: they reach both through ports.py."""

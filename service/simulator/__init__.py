@@ -1,0 +1,1 @@
+"""The built-in simulator: both MiMo wires, deterministic, strict, with scripted faults."""

@@ -1,0 +1,1 @@
+"""I/O: the aiohttp client side."""

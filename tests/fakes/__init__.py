@@ -1,0 +1,1 @@
+"""Fakes, each believed only because it passes its port's contract suite."""
