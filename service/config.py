@@ -1,16 +1,18 @@
-"""The configuration: frozen dataclasses, one loader, no key ever ignored. See docs/configuration.md.
+"""The configuration: frozen dataclasses that check themselves. `service.config_loader` reads them from JSON.
 
-`load` reads one JSON object. Every mistake is a ConfigError that names the path of the bad key and what is
-allowed
-there, as `limits.max_body_byte: unknown key; known: max_body_bytes, max_json_depth, …`. Secrets never reach a
-message, a repr or a log: they are `Secret` values.
+Every field carries its unit in its name; a part of the program receives its own small section, never the
+whole.
+Secrets are `Secret` values: they show themselves only when asked by name, never in a repr, a log or an error.
+docs/configuration.md lists every key; a test holds the two together.
 """
 
 from __future__ import annotations
 
-
-class ConfigError(Exception):
-    """A mistake in the configuration; the message is for the operator and holds no secret."""
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
 
 
 class Secret:
@@ -30,7 +32,183 @@ class Secret:
     __str__ = __repr__
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and other._value == self._value
+        return isinstance(other, Secret) and hmac.compare_digest(other._value.encode(), self._value.encode())
 
     def __hash__(self) -> int:
         return hash(self._value)
+
+
+def key_digest(key: str) -> str:
+    """SHA-256 of an API key as lower-case hex: the form `key_sha256` of the configuration holds."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+class AccountKind(StrEnum):
+    """PLATFORM: the official API, by key. STUDIO: the web chat wire, by the user's own session."""
+
+    PLATFORM = "platform"
+    STUDIO = "studio"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKey:
+    """A key that clients show. Only its digest is kept. A limit of None is no limit; 0 refuses everything."""
+
+    name: str
+    key_sha256: str
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    max_concurrency: int | None = None
+    budget_usd: float | None = None
+    models: tuple[str, ...] = ()
+
+    @property
+    def key_id(self) -> str:
+        """What logs and Redis keys call it: the first 16 hex digits of the digest."""
+        return self.key_sha256[:16]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """A credential of ours at an upstream. `base_url` is the host's root, without a trailing slash or /v1.
+
+    Platform accounts have `api_key`; studio accounts have the three cookie values of the user's own session.
+    `models` () means: whatever the upstream lists.
+    """
+
+    name: str
+    kind: AccountKind
+    base_url: str
+    api_key: Secret | None = None
+    service_token: Secret | None = None
+    user_id: Secret | None = None
+    xiaomichatbot_ph: Secret | None = None
+    max_concurrency: int = 8
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    weight: int = 1
+    models: tuple[str, ...] = ()
+    enabled: bool = True
+    login_time: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listen:
+    """Where the server listens. `ops_port` None: probes and /metrics on `port` only."""
+
+    host: str = "0.0.0.0"  # noqa: S104 - a server in a container must be reachable from outside it
+    port: int = field(default=8080, metadata={"min": 0, "max": 65535})
+    ops_port: int | None = field(default=None, metadata={"min": 0, "max": 65535})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """Seconds. `first_byte_s` counts from the request's last byte to the answer's first, for streams;
+    `idle_s`
+    between two reads; `total_s` over the whole answer; `queue_s` is how long a request waits for a free
+    account;
+    after `keepalive_s` of silence the client is sent a comment or a ping; `drain_s` is what open streams
+    get when
+    the process is told to stop; `body_s` is what a client has for sending its request."""
+
+    connect_s: float = field(default=10.0, metadata={"above": 0})
+    first_byte_s: float = field(default=180.0, metadata={"above": 0})
+    idle_s: float = field(default=180.0, metadata={"above": 0})
+    total_s: float = field(default=3600.0, metadata={"above": 0})
+    queue_s: float = field(default=10.0, metadata={"min": 0})
+    keepalive_s: float = field(default=15.0, metadata={"above": 0})
+    drain_s: float = field(default=600.0, metadata={"min": 0})
+    body_s: float = field(default=60.0, metadata={"above": 0})
+
+
+class ToolsMode(StrEnum):
+    """AUTO offers declared tools in the prompt on studio accounts; OFF does not (the seed's no-tools
+    edition).
+    """
+
+    AUTO = "auto"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    mode: ToolsMode = ToolsMode.AUTO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Storage:
+    """How long Redis keeps what, in seconds: 30 days of messages and responses, 7 of reasoning, 29 of
+    batches.
+    """
+
+    messages_ttl_s: int = field(default=30 * 86400, metadata={"min": 60})
+    responses_ttl_s: int = field(default=30 * 86400, metadata={"min": 60})
+    reasoning_ttl_s: int = field(default=7 * 86400, metadata={"min": 60})
+    batches_ttl_s: int = field(default=29 * 86400, metadata={"min": 60})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Bounds on what a client may send, and on the attempts made for one request."""
+
+    max_body_bytes: int = field(default=16 << 20, metadata={"min": 1024})
+    max_json_depth: int = field(default=100, metadata={"min": 8, "max": 200})
+    max_attempts: int = field(default=3, metadata={"min": 1, "max": 10})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Security:
+    """`cors_origins` lists the origins a browser may call from; () answers no preflight at all.
+
+    `studio_user_agent` is what studio accounts are called with: our own name, not a browser's.
+    """
+
+    cors_origins: tuple[str, ...] = ()
+    studio_user_agent: str = "mimo-gateway/0.1 (+studio wire, own session)"
+
+
+class LogLevel(StrEnum):
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Log:
+    level: LogLevel = LogLevel.INFO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batches:
+    """`max_in_flight` is how many items one worker process runs at once."""
+
+    max_in_flight: int = field(default=8, metadata={"min": 1})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopGuard:
+    """Ends an answer that repeats itself. Off unless asked for."""
+
+    enabled: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """The whole configuration. `is_demo`: no file was given; the simulator is the upstream."""
+
+    api_keys: tuple[ApiKey, ...]
+    mimo_accounts: tuple[Account, ...]
+    models: tuple[str, ...] = ()
+    model_aliases: Mapping[str, str] = field(default_factory=dict)
+    redis_url: Secret = field(default=Secret("embedded"))
+    listen: Listen = Listen()
+    timeouts: Timeouts = Timeouts()
+    tools: Tools = Tools()
+    storage: Storage = Storage()
+    limits: Limits = Limits()
+    security: Security = Security()
+    log: Log = Log()
+    batches: Batches = Batches()
+    loop_guard: LoopGuard = LoopGuard()
+    is_demo: bool = False

@@ -1,0 +1,88 @@
+"""Values of the shared state: what an admission and a lease are, and what an account's failure costs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowance:
+    """One limit of an API key as it stands after admission: what is left until `resets_in_s` from now."""
+
+    limit: int
+    remaining: int
+    resets_in_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """An API key's request was let in. `requests` and `tokens` are None where the key has no such limit.
+
+    `reserved_tokens` is the estimate that was taken from the key's minute; settling puts the real usage
+    there.
+    `is_degraded`: Redis was away and a local share of the limits was used.
+    """
+
+    key_id: str
+    request_id: str
+    reserved_tokens: int = 0
+    requests: Allowance | None = None
+    tokens: Allowance | None = None
+    is_degraded: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """One slot of one account, held by one attempt. It ends by itself when nobody renews it."""
+
+    lease_id: str
+    account_name: str
+    is_degraded: bool = False
+
+
+class PenaltyKind(StrEnum):
+    """COOLDOWN ends by itself; QUARANTINE needs a probe or an operator; FAILURE only counts for the
+    breaker.
+    """
+
+    COOLDOWN = "cooldown"
+    QUARANTINE = "quarantine"
+    FAILURE = "failure"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Penalty:
+    """What an attempt's failure costs its account. `reason` is of a closed set of short words, safe to
+    show.
+    """
+
+    kind: PenaltyKind
+    reason: str
+    duration_s: float = 0.0
+
+
+class AccountState(StrEnum):
+    """How an account stands. EXPIRED is a quarantine whose cause is an ended session."""
+
+    READY = "ready"
+    COOLING = "cooling"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
+    QUARANTINED = "quarantined"
+    EXPIRED = "expired"
+    DISABLED = "disabled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountHealth:
+    """One account as the operator sees it. `until_s` is how many seconds the state lasts, None: until
+    reset.
+    """
+
+    account_name: str
+    state: AccountState
+    reason: str = ""
+    until_s: float | None = None
+    leases: int = 0
+    max_concurrency: int = 0

@@ -1,0 +1,147 @@
+"""What the use cases need of the outside, by shape. `service.app` is where mypy sees that the parts fit."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from service.config import Account, ApiKey
+from service.core.conversation import Conversation
+from service.core.events import Usage
+from service.core.leases import AccountHealth, Admission, Lease, Penalty
+from service.core.pipeline import Decoder
+
+
+class Clock(Protocol):
+    """Time, so that tests can turn it."""
+
+    def monotonic_s(self) -> float: ...
+
+    def unix_s(self) -> float: ...
+
+
+class Ids(Protocol):
+    """Fresh identifiers: `prefix` followed by at least 16 letters and digits."""
+
+    def new(self, prefix: str) -> str: ...
+
+
+class UpstreamCall(Protocol):
+    """One open answer of an upstream: its bytes, and the decoder that reads them."""
+
+    @property
+    def decoder(self) -> Decoder: ...
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What the request's normaliser changed, for the notes header."""
+        ...
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The bytes as the socket gave them. Raises UpstreamTimeout, UpstreamUnavailable,
+        UpstreamProtocolError.
+        """
+        ...
+
+
+class Upstream(Protocol):
+    """One upstream kind. Leaving the context closes the connection unless the answer was read to its end."""
+
+    def open(
+        self, account: Account, conversation: Conversation, *, request_id: str
+    ) -> AbstractAsyncContextManager[UpstreamCall]:
+        """Send the conversation. Raises an UpstreamError for a status that is no answer."""
+        ...
+
+    async def models(self, account: Account) -> Sequence[str]:
+        """The chat models that the account lists. Raises an UpstreamError."""
+        ...
+
+    async def probe(self, account: Account) -> None:
+        """A cheap call that costs no chat. Raises an UpstreamError that says what is wrong."""
+        ...
+
+
+class Limits(Protocol):
+    """An API key's limits, shared by all workers."""
+
+    async def admit(self, key: ApiKey, *, request_id: str, estimated_tokens: int) -> Admission:
+        """Take one request, one concurrency slot and the tokens, all or none. Raises RateLimited,
+        StoreUnavailable.
+
+        The same `request_id` twice is one admission."""
+        ...
+
+    async def renew(self, admissions: Sequence[Admission]) -> None:
+        """Keep the concurrency slots of running requests from expiring."""
+        ...
+
+
+class Accounts(Protocol):
+    """The pool of accounts, shared by all workers."""
+
+    async def acquire(
+        self,
+        candidates: Sequence[Account],
+        *,
+        lease_id: str,
+        estimated_tokens: int = 0,
+        sticky_key: str | None = None,
+        wait_s: float = 0.0,
+    ) -> Lease:
+        """One slot of the next ready candidate, round robin. Waits up to `wait_s` while all are busy.
+
+        Raises RateLimited when all stay busy (with the soonest reset), NoAccount when none is usable."""
+        ...
+
+    async def renew(self, leases: Sequence[Lease]) -> None:
+        """Heartbeat of the leases this process holds."""
+        ...
+
+    async def release(
+        self, lease: Lease, *, penalty: Penalty | None = None, sticky_key: str | None = None
+    ) -> None:
+        """Give the slot back; a penalty changes the account's health, None counts as a success."""
+        ...
+
+    async def health(self, accounts: Sequence[Account]) -> Sequence[AccountHealth]:
+        """How each account stands at present."""
+        ...
+
+    async def reset(self, account_name: str) -> None:
+        """End every cooldown and quarantine of the account."""
+        ...
+
+
+class Ledger(Protocol):
+    """The end of a request: the key's limits settled, the lease given back, in one round trip."""
+
+    async def settle(
+        self,
+        admission: Admission,
+        lease: Lease | None,
+        *,
+        usage: Usage,
+        model: str,
+        penalty: Penalty | None = None,
+        sticky_key: str | None = None,
+    ) -> None: ...
+
+
+class ModelCatalogue(Protocol):
+    """Which account lists which models, kept in Redis so that a new worker knows at once."""
+
+    async def load(self) -> Mapping[str, Sequence[str]]:
+        """Account name -> model ids; {} when nothing is stored or Redis is away."""
+        ...
+
+    async def save(self, models_by_account: Mapping[str, Sequence[str]]) -> None: ...
+
+
+class StoreHealth(Protocol):
+    """Redis, as readiness sees it."""
+
+    async def check(self) -> str | None:
+        """None when it answers, else what is wrong, in words without secrets."""
+        ...
