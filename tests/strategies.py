@@ -138,7 +138,7 @@ def _calls(draw: st.DrawFn, index: int, *, is_cut: bool) -> list[Event]:
     text = draw(argument_texts())
     if is_cut:
         text = text[: draw(st.integers(min_value=0, max_value=len(text) - 1))]
-    events: list[Event] = [ToolCallStart(index, draw(ids()), draw(names()))]
+    events: list[Event] = [ToolCallStart(index, f"{draw(ids())}_{index}", draw(names()))]
     events += [ToolCallDelta(index, piece) for piece in draw(_pieces(text))]
     return events if is_cut else [*events, ToolCallEnd(index)]
 

@@ -191,8 +191,8 @@ def _is_user(message: object) -> bool:
 
 
 def _message_turns(message: Fields, at: str, reading: Reading, *, has_later_user: bool) -> Iterator[Turn]:
-    """One message's turns. A system message may set `output_config.effort`, with or without content; one to be
-    cleared at the next user message is not shown once that has come.
+    """One message's turns. A system message may set `output_config.effort`, with or without content; one to
+    be cleared at the next user message is not shown once that has come.
     """
     role = _ROLES.get(required_name(message, "role", at))
     if role is None:
