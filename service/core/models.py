@@ -1,0 +1,162 @@
+"""What each MiMo model can do and costs, and how a client's model name finds one. Data, not ifs.
+
+Source: MiMo "Models", "API Pricing" and "Model Deprecation" pages of October 2026 (mimo-api.md 1.2 and
+1.3), read
+2026-11-20. Prices are US dollars for a million tokens, pay as you go, valid since 2026-10-01.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from service.core.conversation import MediaKind
+from service.core.errors import ModelNotFound
+from service.core.events import Usage
+
+_ALL_MEDIA = frozenset({MediaKind.IMAGE, MediaKind.AUDIO, MediaKind.VIDEO})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """US dollars for a million tokens; the same number is micro-dollars for one token."""
+
+    input_usd: float
+    cached_usd: float
+    output_usd: float
+
+    def cost_micro_usd(self, usage: Usage) -> int:
+        """What the answer cost, in millionths of a dollar, rounded to the nearest."""
+        missed = max(usage.input_tokens - usage.cached_tokens, 0)
+        return round(
+            missed * self.input_usd
+            + usage.cached_tokens * self.cached_usd
+            + usage.output_tokens * self.output_usd
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFacts:
+    """One model. `accepts_media_in_results`: tool messages may hold media (else it is moved to a user
+    turn).
+    """
+
+    model_id: str
+    context_tokens: int = 1_048_576
+    max_output_tokens: int = 131_072
+    media: frozenset[MediaKind] = frozenset()
+    price: Price = Price(input_usd=0.435, cached_usd=0.0036, output_usd=0.87)
+    accepts_media_in_results: bool = False
+
+
+_PRO = Price(input_usd=0.435, cached_usd=0.0036, output_usd=0.87)
+_FLASH = Price(input_usd=0.14, cached_usd=0.0028, output_usd=0.28)
+_ULTRASPEED = Price(input_usd=4.35, cached_usd=0.036, output_usd=8.7)
+
+FACTS: Mapping[str, ModelFacts] = {
+    facts.model_id: facts
+    for facts in (
+        ModelFacts(model_id="mimo-v2.6-pro", media=_ALL_MEDIA, price=_PRO),
+        ModelFacts(model_id="mimo-v2.6-flash", media=_ALL_MEDIA, price=_FLASH),
+        ModelFacts(model_id="mimo-v2.6-pro-ultraspeed", media=_ALL_MEDIA, price=_ULTRASPEED),
+        ModelFacts(model_id="mimo-v2.6-pro-ultraspeed-studio", media=_ALL_MEDIA, price=_ULTRASPEED),
+        ModelFacts(model_id="mimo-v2.5-pro", price=_PRO),
+        ModelFacts(model_id="mimo-v2.5", media=_ALL_MEDIA, price=_FLASH),
+    )
+}
+
+# What a worker offers before the first discovery has answered.
+CURRENT_MODELS = ("mimo-v2.6-pro", "mimo-v2.6-flash")
+
+_NOT_FOR_CHAT = re.compile(r"-(asr|tts)(-|$)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retirement:
+    """Where a retired id leads, and the day its own service ended (ISO date, Beijing)."""
+
+    successor: str
+    ended_on: str
+
+
+RETIRED: Mapping[str, Retirement] = {
+    "mimo-v2-pro": Retirement(successor="mimo-v2.6-pro", ended_on="2026-06-30"),
+    "mimo-v2-omni": Retirement(successor="mimo-v2.6-flash", ended_on="2026-06-30"),
+    "mimo-v2-flash": Retirement(successor="mimo-v2.6-flash", ended_on="2026-06-30"),
+    "mimo-v2.1-pro": Retirement(successor="mimo-v2.6-pro", ended_on="2026-06-30"),
+    "mimo-v2.5-pro": Retirement(successor="mimo-v2.6-pro", ended_on="2026-10-21"),
+    "mimo-v2.5": Retirement(successor="mimo-v2.6-flash", ended_on="2026-10-21"),
+}
+
+# First match wins. GPT-6 names are left out on purpose: Codex sends their tools in a form of its own.
+DEFAULT_ALIASES: Mapping[str, str] = {
+    "claude-*haiku*": "mimo-v2.6-flash",
+    "claude-*": "mimo-v2.6-pro",
+    "gpt-4*-mini*": "mimo-v2.6-flash",
+    "gpt-4*-nano*": "mimo-v2.6-flash",
+    "gpt-5*-mini*": "mimo-v2.6-flash",
+    "gpt-5*-nano*": "mimo-v2.6-flash",
+    "gpt-3.5*": "mimo-v2.6-flash",
+    "gpt-4*": "mimo-v2.6-pro",
+    "gpt-5*": "mimo-v2.6-pro",
+    "o1*": "mimo-v2.6-pro",
+    "o3*": "mimo-v2.6-pro",
+    "o4-mini*": "mimo-v2.6-flash",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolution:
+    """The id to ask the upstream for, and what to tell the client about it."""
+
+    model: str
+    notes: tuple[str, ...] = ()
+
+
+def facts_of(model: str) -> ModelFacts:
+    """The facts of `model`; for an id that is not in the table those of a current text model."""
+    return FACTS.get(model) or ModelFacts(model_id=model)
+
+
+def is_chat_model(model: str) -> bool:
+    """False for the speech ids that `/v1/models` lists beside the chat models."""
+    return not _NOT_FOR_CHAT.search(model)
+
+
+def normalised(name: str) -> str:
+    """The name as MiMo spells it: lower case, no vendor prefix, no `[1m]`, hyphens, a dot in the version."""
+    plain = name.strip().lower().rsplit("/", 1)[-1].removesuffix("[1m]").strip()
+    plain = re.sub(r"[\s_]+", "-", plain)
+    return re.sub(r"^mimo-v?(\d+)[-.](\d+)(?=-|$)", r"mimo-v\1.\2", plain)
+
+
+def resolve(name: str, offered: Collection[str], aliases: Mapping[str, str]) -> Resolution:
+    """The offered model that `name` means: itself, an alias, another spelling, a retired id's successor.
+
+    `aliases` are patterns (`*`) over the name as sent, first match wins; an exact entry wins over patterns.
+    Raises ModelNotFound.
+    """
+    if name in offered:
+        return Resolution(model=name)
+    target = aliases.get(name)
+    if target is None:
+        plain = normalised(name)
+        if plain in offered:
+            return Resolution(model=plain, notes=(f"model {_shown(name)} read as {plain}",))
+        retired = RETIRED.get(plain)
+        if retired is not None and retired.successor in offered:
+            note = f"model {plain} ended on {retired.ended_on}; {retired.successor} answers"
+            return Resolution(model=retired.successor, notes=(note,))
+        target = next((to for pattern, to in aliases.items() if fnmatchcase(plain, pattern)), None)
+    if target is None or target == name:
+        raise ModelNotFound(name)
+    if target not in offered:
+        target = resolve(target, offered, {}).model
+    return Resolution(model=target, notes=(f"model {_shown(name)} is served by {target}",))
+
+
+def _shown(name: str) -> str:
+    """The client's own text, made safe for a header: printable ASCII, at most 64 characters."""
+    return re.sub(r"[^ -~]", "?", name)[:64]

@@ -1,0 +1,184 @@
+"""Frames of the studio wire -> events (mimo-api.md 5.4).
+
+States: an answer that is no stream (its first byte opens JSON or HTML: kept, bounded, read at the end); a
+stream
+whose first text frame is still in doubt; a running stream; done.
+
+The doubt: the second frame is often the bare name of a studio-internal tool (`getTimeInfo`), which no user
+should
+see. A real answer may be just that word, so it is held until the next text frame (then it was a notice) or
+the end
+(then it was the answer).
+"""
+
+from __future__ import annotations
+
+import orjson
+
+from service.core.errors import UpstreamUnavailable
+from service.core.events import (
+    Citation,
+    Event,
+    Failed,
+    Finish,
+    FinishReason,
+    Notice,
+    Usage,
+    UsageReport,
+)
+from service.core.sse import SSEDecoder, SSEEvent
+from service.core.think import ThinkSplitter
+from service.core.upstreams.mimo_studio import decode_error
+
+TOOL_NOTICES = frozenset(
+    {
+        *("webSearch", "getTime", "getTimeInfo", "sessionSearch", "imageSearch", "fileSearch", "getLocation"),
+        *("webExtract", "getWeather", "calculator"),
+    }
+)
+_MAX_PLAIN_BYTES = 64 << 10
+
+
+class StudioDecoder:
+    """Bytes of one studio answer -> events. Done at the finish frame: the socket may stay open long after
+    it.
+    """
+
+    def __init__(self) -> None:
+        self._sse = SSEDecoder()
+        self._think = ThinkSplitter()
+        self._plain: list[bytes] | None = None
+        self._plain_bytes = 0
+        self._has_begun = False
+        self._held_notice: str | None = None
+        self._has_text = False
+        self._usage: Usage | None = None
+        self._is_done = False
+
+    @property
+    def is_done(self) -> bool:
+        return self._is_done
+
+    def feed(self, chunk: bytes) -> list[Event]:
+        """The events that `chunk` completes. Raises UpstreamProtocolError for an endless line."""
+        if not self._has_begun:
+            head = chunk.lstrip()
+            if not head:
+                return []
+            self._has_begun = True
+            if head[:1] in (b"{", b"<", b"["):
+                self._plain = []
+        if self._plain is not None:
+            if self._plain_bytes < _MAX_PLAIN_BYTES:
+                self._plain.append(chunk[: _MAX_PLAIN_BYTES - self._plain_bytes])
+                self._plain_bytes += len(self._plain[-1])
+            return []
+        return self._frames(self._sse.feed(chunk))
+
+    def finish(self) -> list[Event]:
+        """What is left when the connection ends. No Finish comes unless the wire told of one."""
+        if self._is_done:
+            return []
+        if self._plain is not None:
+            self._is_done = True
+            return [Failed(decode_error(200, b"".join(self._plain)))]
+        events = self._frames(self._sse.finish())
+        return events if self._is_done else [*events, *self._think.finish(), *self._usage_events()]
+
+    def _frames(self, frames: list[SSEEvent]) -> list[Event]:
+        events: list[Event] = []
+        for frame in frames:
+            if self._is_done:
+                break
+            events += self._frame(frame)
+        return events
+
+    def _frame(self, frame: SSEEvent) -> list[Event]:
+        if frame.data == b"[DONE]":
+            return self._end(Finish(FinishReason.STOP))
+        try:
+            data = orjson.loads(frame.data)
+        except orjson.JSONDecodeError:
+            return [Notice("garbage_skipped", "studio")]
+        if frame.event == "web_search":
+            return _citations(data)
+        if not isinstance(data, dict):
+            return []
+        if frame.event in ("message", "") and isinstance(data.get("content"), str):
+            return self._text(data)
+        return self._other(frame.event, data)
+
+    def _text(self, data: dict[str, object]) -> list[Event]:
+        text = str(data["content"])
+        if text == "[DONE]" and data.get("type") is None:
+            return self._end(Finish(FinishReason.STOP))
+        if data.get("type") not in ("text", None) or not text:
+            return []
+        if not self._has_text:
+            self._has_text = True
+            if text in TOOL_NOTICES:
+                self._held_notice = text
+                return []
+        self._held_notice = None
+        return self._think.feed(text)
+
+    def _other(self, name: str, data: dict[str, object]) -> list[Event]:
+        match name:
+            case "usage":
+                self._usage = _usage(data) or self._usage
+            case "finish":
+                return self._end(Finish(FinishReason.STOP))
+            case "error":
+                text = str(data.get("content") or data.get("msg") or "no reason given")[:300]
+                return self._end(Failed(UpstreamUnavailable(f"The studio broke off: {text}", status=200)))
+            case "sensitive_query" | "sensitive_title":
+                return self._end(Finish(FinishReason.CONTENT_FILTER))
+            case "tip_truncate":
+                return [Notice("input_truncated", "studio")]
+            case "dialogId" | "doc" | "tip_ratio":
+                pass
+            case _ if data.get("code") not in (None, 0, 200):
+                return self._end(Failed(decode_error(200, orjson.dumps(data))))
+        return []
+
+    def _end(self, last: Event) -> list[Event]:
+        self._is_done = True
+        events = self._think.feed(self._held_notice) if self._held_notice else []
+        return [*events, *self._think.finish(), *self._usage_events(), last]
+
+    def _usage_events(self) -> list[Event]:
+        return [UsageReport(self._usage)] if self._usage else []
+
+
+def _usage(data: dict[str, object]) -> Usage | None:
+    """The usage frame's numbers; the wire pushes several, the last one counts."""
+    source = data.get("content") if isinstance(data.get("content"), dict) else data
+    if isinstance(source, dict) and isinstance(source.get("usage"), dict):
+        source = source["usage"]
+    if not isinstance(source, dict) or not isinstance(source.get("promptTokens"), int):
+        return None
+    native = source.get("nativeUsage")
+    output_details = native.get("completion_tokens_details") if isinstance(native, dict) else None
+    input_details = native.get("prompt_tokens_details") if isinstance(native, dict) else None
+    return Usage(
+        input_tokens=max(source["promptTokens"], 0),
+        output_tokens=max(_count(source, "completionTokens"), 0),
+        cached_tokens=_count(input_details, "cached_tokens"),
+        reasoning_tokens=_count(output_details, "reasoning_tokens"),
+    )
+
+
+def _count(obj: object, name: str) -> int:
+    value = obj.get(name) if isinstance(obj, dict) else None
+    return value if isinstance(value, int) and value > 0 else 0
+
+
+def _citations(data: object) -> list[Event]:
+    """Sources of a web search: an object or a list of them; entries without a URL say nothing to a client."""
+    entries = data if isinstance(data, list) else [data]
+    found: list[Event] = []
+    for entry in entries:
+        if isinstance(entry, dict) and isinstance(entry.get("url"), str):
+            title, summary = entry.get("title") or "", entry.get("summary") or entry.get("text") or ""
+            found.append(Citation(entry["url"], str(title), str(summary)))
+    return found
