@@ -1,0 +1,164 @@
+"""The studio web wire over HTTP: accounts that are the user's own browser sessions."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import hashlib
+import uuid
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from urllib.parse import quote
+
+import orjson
+
+from service.config import Account, Secret
+from service.core.conversation import Conversation, Media
+from service.core.errors import InvalidRequest, UpstreamUnavailable
+from service.core.upstreams.mimo_studio import (
+    CONFIG_PATH,
+    PROBE_PATH,
+    decode_error,
+    decode_models,
+    decode_parse,
+    decode_session,
+    decode_upload_info,
+    encode_request,
+    media_filename,
+    media_object,
+    parse_path,
+    with_media,
+)
+from service.core.upstreams.studio_stream import StudioDecoder
+from service.upstream.http import Call, Http, error_body, retry_after_s
+
+_PARSE_TRIES = 8
+_PARSE_PAUSE_S = 0.5
+_UPLOAD_INFO_PATH = "/open-apis/resource/genUploadInfo"
+
+
+class StudioUpstream:
+    """Fits gateway.ports.Upstream by shape. `user_agent` is our own and configurable, never a browser's."""
+
+    def __init__(self, http: Http, *, user_agent: str, offers_tools: bool) -> None:
+        self._http = http
+        self._user_agent = user_agent
+        self._offers_tools = offers_tools
+
+    @asynccontextmanager
+    async def open(
+        self, account: Account, conversation: Conversation, *, request_id: str
+    ) -> AsyncIterator[Call]:
+        """Upload the media, send the prompt. Raises an UpstreamError for a status that is no answer."""
+        request = encode_request(
+            conversation,
+            message_id=uuid.uuid4().hex,
+            conversation_id=uuid.uuid4().hex,
+            offers_tools=self._offers_tools,
+        )
+        objects = [
+            await self._upload(account, media, position, conversation.model)
+            for position, media in enumerate(request.media, 1)
+        ]
+        timeouts = self._http.timeouts
+        async with self._http.post_stream(
+            _url(account, request.path),
+            body=with_media(request, objects),
+            headers=self._headers(account),
+            first_byte_s=timeouts.first_byte_s,
+        ) as response:
+            if response.status != 200:
+                body = await error_body(response, timeouts)
+                raise decode_error(response.status, body, retry_after_s=retry_after_s(response.headers))
+            yield Call(response, StudioDecoder(), timeouts=timeouts, notes=request.notes)
+
+    async def models(self, account: Account) -> Sequence[str]:
+        """The chat models of the studio's configuration. Raises an UpstreamError."""
+        return decode_models(await self._json("GET", account, CONFIG_PATH))
+
+    async def probe(self, account: Account) -> None:
+        """The session check: no chat is spent. Raises UpstreamAccountError when the session has ended."""
+        decode_session(await self._json("GET", account, PROBE_PATH))
+
+    async def _upload(
+        self, account: Account, media: Media, position: int, model: str
+    ) -> Mapping[str, object]:
+        """One media part through the three steps of mimo-api.md 5.5."""
+        content = _content(media)
+        name, digest = (
+            media_filename(media, position),
+            hashlib.md5(content, usedforsecurity=False).hexdigest(),
+        )
+        info = orjson.dumps({"fileName": name, "fileContentMd5": digest})
+        target = decode_upload_info(await self._json("POST", account, _UPLOAD_INFO_PATH, body=info))
+        status, body = await self._http.fetch(
+            "PUT",
+            target.upload_url,
+            headers={"Content-Type": "application/octet-stream", "Content-MD5": digest},
+            body=content,
+        )
+        if status >= 300:
+            raise decode_error(status, body)
+        media_id, tokens = await self._parsed(
+            account, parse_path(target.resource_url, target.object_name, model)
+        )
+        return media_object(
+            media, target, name=name, size_bytes=len(content), media_id=media_id, tokens=tokens
+        )
+
+    async def _parsed(self, account: Account, path: str) -> tuple[str, int]:
+        """Ask until the studio has read the upload: it takes a few seconds at times."""
+        for _ in range(_PARSE_TRIES):
+            parsed = decode_parse(await self._json("POST", account, path, body=b"{}"))
+            if parsed is not None:
+                return parsed
+            await asyncio.sleep(_PARSE_PAUSE_S)
+        raise UpstreamUnavailable("The studio did not finish reading an uploaded file.", status=200)
+
+    async def _json(self, method: str, account: Account, path: str, *, body: bytes | None = None) -> bytes:
+        url = _url(account, path) if method == "POST" else account.base_url + path
+        status, answer = await self._http.fetch(method, url, headers=self._headers(account), body=body)
+        if status != 200:
+            raise decode_error(status, answer)
+        return answer
+
+    def _headers(self, account: Account) -> dict[str, str]:
+        token, user, ph = (
+            (secret or Secret("")).reveal()
+            for secret in (account.service_token, account.user_id, account.xiaomichatbot_ph)
+        )
+        # Two names of the service cookie are in the field (mimo-api.md 5.1): the studio reads the one it
+        # knows.
+        cookies = {
+            "serviceToken": token,
+            "xiaomichatbot_serviceToken": token,
+            "userId": user,
+            "xiaomichatbot_ph": ph,
+        }
+        return {
+            "Content-Type": "application/json",
+            "Accept-Language": "en",
+            "x-timeZone": "UTC",
+            "User-Agent": self._user_agent,
+            "Cookie": "; ".join(f'{name}="{value}"' for name, value in cookies.items()),
+        }
+
+
+def _url(account: Account, path: str) -> str:
+    """The path with the session's parameter: base64, so its `/`, `+` and `=` must be escaped."""
+    ph = quote((account.xiaomichatbot_ph or Secret("")).reveal(), safe="")
+    return f"{account.base_url}{path}{'&' if '?' in path else '?'}xiaomichatbot_ph={ph}"
+
+
+def _content(media: Media) -> bytes:
+    if media.data is None:
+        raise InvalidRequest(
+            f"A studio account takes {media.kind} input as a data URL only.",
+            param="messages",
+            code="unsupported_media",
+        )
+    try:
+        return base64.b64decode(media.data, validate=True)
+    except (binascii.Error, ValueError):
+        raise InvalidRequest(f"The {media.kind} is not valid base64.", param="messages") from None
