@@ -126,6 +126,7 @@ class Ledger(Protocol):
         model: str,
         penalty: Penalty | None = None,
         sticky_key: str | None = None,
+        cost_micro_usd: int = 0,
     ) -> None: ...
 
 

@@ -1,0 +1,25 @@
+"""What this process holds at present: the leases and admissions that its heartbeat keeps alive."""
+
+from __future__ import annotations
+
+from service.core.leases import Admission, Lease
+from service.gateway.ports import Accounts, Limits
+
+HEARTBEAT_S = 5.0
+
+
+class Holdings:
+    """Leases and admissions end by themselves when nobody renews them: a killed worker leaves nothing
+    behind.
+    """
+
+    def __init__(self) -> None:
+        self.leases: set[Lease] = set()
+        self.admissions: set[Admission] = set()
+
+    async def renew(self, accounts: Accounts, limits: Limits) -> None:
+        """One heartbeat, for `background.every`."""
+        if self.leases:
+            await accounts.renew(tuple(self.leases))
+        if self.admissions:
+            await limits.renew(tuple(self.admissions))

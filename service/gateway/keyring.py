@@ -1,0 +1,29 @@
+"""Who calls: an API key as shown -> the key we know, by digest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from service.config import ApiKey, key_digest
+from service.core.errors import Unauthenticated
+
+
+class KeyRing:
+    """The configuration's keys. Looked up by SHA-256, so that no comparison leaks how much of a key was
+    right.
+    """
+
+    def __init__(self, keys: Iterable[ApiKey]) -> None:
+        self._by_digest = {key.key_sha256: key for key in keys}
+
+    def find(self, presented: str | None) -> ApiKey:
+        """The key that was shown. Raises Unauthenticated; the message never repeats it."""
+        if not presented:
+            raise Unauthenticated(
+                "No API key was sent. Send it as 'Authorization: Bearer KEY', 'x-api-key' or 'api-key'.",
+                code="missing_api_key",
+            )
+        key = self._by_digest.get(key_digest(presented))
+        if key is None:
+            raise Unauthenticated("The API key is not known to this gateway.", code="invalid_api_key")
+        return key

@@ -1,0 +1,102 @@
+"""Which models are offered, and by which accounts: configuration first, then what the upstreams list."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+import structlog
+
+from service.config import Account, AccountKind
+from service.core.errors import GatewayError
+from service.core.models import CURRENT_MODELS, DEFAULT_ALIASES, Resolution, resolve
+from service.gateway.ports import ModelCatalogue, Upstream
+
+log = structlog.get_logger()
+
+REFRESH_INTERVAL_S = 600.0
+
+
+class Models:
+    """The listing of this process. `refresh` asks every account; `load` takes what another worker found.
+
+    An account that has not answered yet counts as serving the current v2.6 family, so that a gateway
+    answers from
+    its first second; a wrong guess costs one failed attempt, no more.
+    """
+
+    def __init__(
+        self,
+        accounts: Sequence[Account],
+        upstreams: Mapping[AccountKind, Upstream],
+        catalogue: ModelCatalogue,
+        *,
+        offered: Sequence[str] = (),
+        aliases: Mapping[str, str] | None = None,
+    ) -> None:
+        self._accounts = tuple(account for account in accounts if account.enabled)
+        self._upstreams = upstreams
+        self._catalogue = catalogue
+        self._configured = tuple(offered)
+        own = dict(aliases or {})
+        self._aliases = own | {name: to for name, to in DEFAULT_ALIASES.items() if name not in own}
+        self._listed: dict[str, tuple[str, ...]] = {}
+        self._offered = self._union()
+        self._refreshing = asyncio.Lock()
+
+    @property
+    def offered(self) -> tuple[str, ...]:
+        """The ids that clients are shown, current ones first, each once."""
+        return self._offered
+
+    def resolve(self, name: str) -> Resolution:
+        """The offered model that a client's name means. Raises ModelNotFound."""
+        return resolve(name, self._offered, self._aliases)
+
+    def accounts_for(self, model: str) -> list[Account]:
+        """The enabled accounts that serve `model`, in the configuration's order."""
+        return [account for account in self._accounts if model in self._models_of(account)]
+
+    async def load(self) -> None:
+        """Take over the listing that some worker stored."""
+        stored = await self._catalogue.load()
+        self._listed |= {name: tuple(models) for name, models in stored.items()}
+        self._offered = self._union()
+
+    async def refresh(self) -> None:
+        """Ask every account, side by side. One that fails keeps what it had; the failure is logged by kind.
+
+        Calls that come while one runs wait for it and ask no second time."""
+        if self._refreshing.locked():
+            async with self._refreshing:
+                return
+        async with self._refreshing:
+            answers = await asyncio.gather(*map(self._ask, self._accounts))
+            found = {
+                account.name: models
+                for account, models in zip(self._accounts, answers, strict=True)
+                if models
+            }
+            self._listed |= found
+            self._offered = self._union()
+            if found:
+                await self._catalogue.save(found)
+
+    async def _ask(self, account: Account) -> tuple[str, ...]:
+        try:
+            return tuple(await self._upstreams[account.kind].models(account))
+        except GatewayError as error:
+            log.warning("model_discovery_failed", account=account.name, error_kind=str(error.kind))
+            return ()
+
+    def _models_of(self, account: Account) -> tuple[str, ...]:
+        if account.models:
+            return account.models
+        return self._listed.get(account.name, self._configured or CURRENT_MODELS)
+
+    def _union(self) -> tuple[str, ...]:
+        listed = (model for account in self._accounts for model in self._models_of(account))
+        found = tuple(dict.fromkeys(listed))
+        if self._configured:
+            return tuple(model for model in self._configured if model in found) or self._configured
+        return tuple(sorted(found, key=lambda model: (model not in CURRENT_MODELS, model)))

@@ -1,0 +1,30 @@
+"""Which stages an answer passes between its wire's decoder and the dialect, decided by what was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from service.config import AccountKind
+from service.core.conversation import Conversation, ToolChoiceMode
+from service.core.cuts import SingleCall, StopSequences
+from service.core.mimoml.sieve import Sieve, SievePolicy
+from service.core.pipeline import Stage
+
+
+def stages_for(
+    conversation: Conversation, kind: AccountKind, *, new_call_id: Callable[[], str], offers_tools: bool
+) -> list[Stage]:
+    """The sieve where tools were offered (leaks happen on the platform too), then the cuts the wire cannot
+    make.
+    """
+    stages: list[Stage] = []
+    is_studio = kind is AccountKind.STUDIO
+    calls_tools = bool(conversation.tools) and conversation.tool_choice.mode is not ToolChoiceMode.NONE
+    if calls_tools and conversation.uses_sieve and (offers_tools or not is_studio):
+        policy = SievePolicy(native_calls=not is_studio)
+        stages.append(Sieve(conversation.tools, new_call_id=new_call_id, policy=policy))
+    if calls_tools and not conversation.tool_choice.allows_parallel:
+        stages.append(SingleCall())
+    if is_studio and conversation.sampling.stop:
+        stages.append(StopSequences(conversation.sampling.stop))
+    return stages
