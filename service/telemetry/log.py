@@ -1,0 +1,186 @@
+"""Structured logs: one JSON object a line on standard output, written by a thread so that a full pipe
+never blocks.
+
+Only named fields leave the process (an allow-list): prompts, answers, tool arguments, headers, cookies and
+URLs are
+never fields. A last scrubber masks what looks like a credential all the same and counts its hits: a hit is
+a bug.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import re
+import sys
+import threading
+from collections.abc import MutableMapping
+from typing import Any, TextIO
+
+import orjson
+import structlog
+
+from service import __version__
+from service.config import Log
+from service.telemetry.record import RequestRecord
+
+SCHEMA = 1
+_CREDENTIAL = re.compile(
+    rb"(?:sk|tp|ttp)-[A-Za-z0-9_\-]{4,}|Bearer\s+[^\s\"]+|(?:serviceToken|passToken|xiaomichatbot_ph|api-key)[\"=:]+[^\s\";,]+"
+)
+# Every field that any log line may carry. What is not here is dropped, and its name is told instead.
+_FIELD_NAMES = """
+ts level event service version schema request_id route method status outcome error_kind error_origin
+key_id key_name model_requested model wire account attempts stream bytes_in bytes_out total_ms ttft_ms
+queue_ms
+input_tokens output_tokens cached_tokens reasoning_tokens usage_estimated finish_reason tools_offered
+tools_called
+sieve notes error_type task host port ops_port redis accounts reason signal path line waited_s streams
+models demo
+"""
+FIELDS = frozenset(_FIELD_NAMES.split())
+
+
+class Scrubber:
+    """Masks credentials in a finished line. `hits` counts them."""
+
+    def __init__(self) -> None:
+        self.hits = 0
+
+    def clean(self, line: bytes) -> bytes:
+        cleaned, count = _CREDENTIAL.subn(b"***", line)
+        self.hits += count
+        return cleaned
+
+
+class LineWriter:
+    """A bounded queue and one thread before a stream. A full queue drops the line and counts it."""
+
+    def __init__(self, stream: TextIO, *, max_lines: int = 10_000) -> None:
+        self._stream = stream
+        self._lines: queue.Queue[bytes | None] = queue.Queue(max_lines)
+        self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
+        self.dropped = 0
+        self.scrubber = Scrubber()
+        self._thread.start()
+
+    def write(self, line: bytes) -> None:
+        try:
+            self._lines.put_nowait(line)
+        except queue.Full:
+            self.dropped += 1
+
+    def close(self) -> None:
+        """Write what is queued, then end the thread (given two seconds: the pipe may be stuck)."""
+        try:
+            self._lines.put(None, timeout=2)
+        except queue.Full:
+            return
+        self._thread.join(timeout=2)
+
+    def _run(self) -> None:
+        while (line := self._lines.get()) is not None:
+            try:
+                self._stream.write(self.scrubber.clean(line).decode("utf-8", "replace") + "\n")
+                if self._lines.empty():
+                    self._stream.flush()
+            except (OSError, ValueError):
+                self.dropped += 1
+        try:
+            self._stream.flush()
+        except (OSError, ValueError):
+            self.dropped += 1
+
+
+def _allow_listed(_: object, __: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    unknown = fields.keys() - FIELDS - {"timestamp"}
+    kept = {name: value for name, value in fields.items() if name not in unknown}
+    if unknown:
+        kept["notes"] = [f"dropped field {name[:32]}" for name in sorted(unknown)]
+    return kept
+
+
+def _stamped(_: object, __: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    return {"ts": fields.pop("timestamp"), "schema": SCHEMA, "version": __version__, **fields}
+
+
+class _Logger:
+    """structlog's last step: the rendered line into the writer."""
+
+    def __init__(self, writer: LineWriter) -> None:
+        self._writer = writer
+
+    def msg(self, line: bytes) -> None:
+        self._writer.write(line)
+
+    debug = info = warning = error = critical = exception = log = msg
+
+
+def configure(config: Log, stream: TextIO | None = None) -> LineWriter:
+    """Point structlog at `stream` (standard output by default). The caller closes the writer."""
+    writer = LineWriter(stream or sys.stdout)
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _allow_listed,
+            _stamped,
+            structlog.processors.JSONRenderer(serializer=lambda value, **_: orjson.dumps(value, default=str)),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(config.level.upper())),
+        logger_factory=lambda *_: _Logger(writer),
+        cache_logger_on_first_use=False,
+    )
+    return writer
+
+
+def request_fields(record: RequestRecord, *, duration_s: float) -> dict[str, object]:
+    """The fields of the `request_ended` line."""
+    fields: dict[str, object] = {
+        "request_id": record.request_id,
+        "route": record.route,
+        "method": record.method,
+        "status": record.status,
+        "outcome": record.outcome,
+        "key_id": record.key_id,
+        "key_name": record.key_name,
+        "stream": record.streams,
+        "bytes_in": record.bytes_in,
+        "bytes_out": record.bytes_out,
+        "total_ms": round(duration_s * 1000, 1),
+    }
+    if record.error is not None:
+        fields |= {"error_kind": str(record.error.kind), "error_origin": str(record.error.origin)}
+    if record.model_requested:
+        fields |= _answer_fields(record)
+    return fields
+
+
+def _answer_fields(record: RequestRecord) -> dict[str, object]:
+    fields: dict[str, object] = {
+        "model_requested": record.model_requested[:64],
+        "model": record.model,
+        "wire": record.wire,
+        "account": record.account,
+        "attempts": [
+            {"account": a.account, "result": a.result, "ms": round(a.duration_s * 1000, 1)}
+            for a in record.attempts
+        ],
+        "queue_ms": round(record.queued_s * 1000, 1),
+        "finish_reason": record.finish_reason,
+        "tools_offered": record.tools_offered,
+        "tools_called": record.tools_called,
+    }
+    if record.first_event_at_s is not None:
+        fields["ttft_ms"] = round((record.first_event_at_s - record.started_at_s) * 1000, 1)
+    if record.sieve:
+        fields["sieve"] = {f"{name}:{detail}": count for (name, detail), count in record.sieve.items()}
+    if usage := record.usage:
+        fields |= {
+            "input_tokens": usage.input_tokens,
+            "output_tokens": usage.output_tokens,
+            "cached_tokens": usage.cached_tokens,
+            "reasoning_tokens": usage.reasoning_tokens,
+            "usage_estimated": usage.is_estimated,
+        }
+    return fields
