@@ -1,0 +1,29 @@
+"""The request's body: bounded in length and in time, before anything is decoded."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+
+from service.core.errors import BodyTooLarge, InvalidRequest
+from service.web.context import RECORD, SERVICES
+
+
+async def read_body(request: web.Request) -> bytes:
+    """The whole body. Raises BodyTooLarge (from Content-Length already, where it is told) and
+    InvalidRequest for a
+    body that does not come in time."""
+    services = request.app[SERVICES]
+    max_bytes = services.limits.max_body_bytes
+    if request.content_length is not None and request.content_length > max_bytes:
+        raise BodyTooLarge(max_bytes=max_bytes)
+    try:
+        async with asyncio.timeout(services.timeouts.body_s):
+            body = await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise BodyTooLarge(max_bytes=max_bytes) from None
+    except TimeoutError:
+        raise InvalidRequest("The request body did not arrive in time.", code="body_timeout") from None
+    request[RECORD].bytes_in = len(body)
+    return body

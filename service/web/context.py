@@ -1,0 +1,41 @@
+"""What the handlers share: the use cases and small settings, under typed keys of the application and the
+request.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from service.config import ApiKey, Limits, Security, Timeouts
+from service.gateway.background import Background
+from service.gateway.chat import Chat
+from service.gateway.keyring import KeyRing
+from service.gateway.models import Models
+from service.gateway.ports import Clock, Ids, StoreHealth
+from service.telemetry.metrics import Metrics
+from service.telemetry.record import RequestRecord
+
+
+@dataclass(slots=True, kw_only=True)
+class Services:
+    """Everything a handler may use. `is_draining` turns true when the process was told to stop."""
+
+    chat: Chat
+    models: Models
+    keyring: KeyRing
+    store_health: StoreHealth
+    metrics: Metrics
+    background: Background
+    clock: Clock
+    ids: Ids
+    timeouts: Timeouts
+    limits: Limits
+    security: Security
+    is_draining: bool = False
+
+
+SERVICES: web.AppKey[Services] = web.AppKey("services", Services)
+RECORD: web.RequestKey[RequestRecord] = web.RequestKey("record", RequestRecord)
+API_KEY: web.RequestKey[ApiKey] = web.RequestKey("api_key", ApiKey)

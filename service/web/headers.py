@@ -1,0 +1,38 @@
+"""The headers that answers carry beside their content."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+
+from service.core.leases import Admission, Allowance
+
+REQUEST_ID = "X-Request-Id"
+NOTES = "X-Mimo-Gateway-Notes"
+_MAX_NOTES_CHARS = 1024
+
+
+def notes_header(notes: Iterable[str]) -> dict[str, str]:
+    """What the normaliser changed, joined by "; ". Notes quote client text: only printable ASCII gets
+    through.
+    """
+    text = re.sub(r"[^ -~]", "?", "; ".join(dict.fromkeys(notes)))
+    return {NOTES: text[:_MAX_NOTES_CHARS]} if text else {}
+
+
+def openai_limit_headers(admission: Admission) -> dict[str, str]:
+    """OpenAI's `x-ratelimit-*`, for the limits that the key has."""
+    headers: dict[str, str] = {}
+    for name, allowance in (("requests", admission.requests), ("tokens", admission.tokens)):
+        if allowance is not None:
+            headers |= _limit_headers(name, allowance)
+    return headers
+
+
+def _limit_headers(name: str, allowance: Allowance) -> dict[str, str]:
+    return {
+        f"X-Ratelimit-Limit-{name.title()}": str(allowance.limit),
+        f"X-Ratelimit-Remaining-{name.title()}": str(allowance.remaining),
+        f"X-Ratelimit-Reset-{name.title()}": f"{math.ceil(allowance.resets_in_s)}s",
+    }

@@ -1,0 +1,39 @@
+"""Probes and metrics. Liveness knows nothing of Redis: a restart would not bring it back. Readiness does."""
+
+from __future__ import annotations
+
+import asyncio
+
+import orjson
+from aiohttp import web
+
+from service import __version__
+from service.web.context import SERVICES
+
+
+async def healthz(_: web.Request) -> web.Response:
+    """200 while the event loop turns."""
+    return _json({"status": "ok", "version": __version__})
+
+
+async def readyz(request: web.Request) -> web.Response:
+    """200 when requests can be served; 503 with the reasons otherwise."""
+    services = request.app[SERVICES]
+    reasons: list[str] = []
+    if services.is_draining:
+        reasons.append("the process is shutting down")
+    if (trouble := await services.store_health.check()) is not None:
+        reasons.append(trouble)
+    if reasons:
+        return _json({"status": "unavailable", "reasons": reasons}, status=503)
+    return _json({"status": "ready", "models": list(services.models.offered)})
+
+
+async def metrics(request: web.Request) -> web.Response:
+    """The exposition text, rendered in a thread: a large registry would stop the loop for milliseconds."""
+    body = await asyncio.to_thread(request.app[SERVICES].metrics.render)
+    return web.Response(body=body, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+
+
+def _json(value: object, *, status: int = 200) -> web.Response:
+    return web.Response(body=orjson.dumps(value), status=status, content_type="application/json")

@@ -1,0 +1,149 @@
+"""The one middleware: request id, record, key, errors in the route's dialect, CORS, one log line, metrics.
+
+It sees requests and errors; it never wraps a body or a stream.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from service.core.errors import (
+    GatewayError,
+    Internal,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+    Unauthenticated,
+)
+from service.telemetry.log import request_fields
+from service.telemetry.record import RequestRecord
+from service.web.context import API_KEY, RECORD, SERVICES, Services
+from service.web.errors import error_response
+from service.web.headers import REQUEST_ID
+from service.web.routes import OPEN_PATHS, route_name
+
+log = structlog.get_logger()
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+_CORS_METHODS = "GET, POST, DELETE, OPTIONS"
+
+
+def presented_key(request: web.Request) -> str | None:
+    """The API key of the request: `Authorization: Bearer`, `x-api-key` or `api-key`, all three alike."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and token.strip():
+        return token.strip()
+    return request.headers.get("x-api-key") or request.headers.get("api-key")
+
+
+@web.middleware
+async def gateway_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Every request goes through here, once."""
+    services = request.app[SERVICES]
+    record = _record(request, services)
+    request[RECORD] = record
+    gauge = services.metrics.inflight.labels(record.route)
+    gauge.inc()
+    try:
+        response = await _answered(request, handler, services, record)
+        record.status = response.status
+        return response
+    except (asyncio.CancelledError, ConnectionError):
+        # The client left: 499 is what nginx calls it. Nobody reads the answer.
+        record.is_cancelled, record.status = True, 499
+        raise
+    finally:
+        gauge.dec()
+        _tell(services, record)
+
+
+async def _answered(
+    request: web.Request, handler: Handler, services: Services, record: RequestRecord
+) -> web.StreamResponse:
+    cors = _cors_headers(request, services)
+    if request.method == "OPTIONS" and cors:
+        return web.Response(status=204, headers=cors)
+    try:
+        if record.route != "ops":
+            _authenticate(request, services, record)
+        response = await handler(request)
+    except GatewayError as error:
+        record.error = error
+        response = error_response(request, error, request_id=record.request_id)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        record.error = _http_error(error)
+        response = error_response(request, record.error, request_id=record.request_id)
+    except (ConnectionError, asyncio.CancelledError):
+        raise
+    except Exception as error:
+        log.error(
+            "handler_failed", request_id=record.request_id, error_type=type(error).__name__, exc_info=False
+        )
+        record.error = Internal()
+        response = error_response(request, record.error, request_id=record.request_id)
+    if not response.prepared:
+        response.headers[REQUEST_ID] = record.request_id
+        response.headers.update(cors)
+    return response
+
+
+def _record(request: web.Request, services: Services) -> RequestRecord:
+    sent = request.headers.get(REQUEST_ID, "")
+    return RequestRecord(
+        request_id=sent if _REQUEST_ID.fullmatch(sent) else services.ids.new("req_"),
+        route=route_name(request.path),
+        method=request.method if request.method in ("GET", "POST", "DELETE", "OPTIONS", "HEAD") else "other",
+        started_at_s=services.clock.monotonic_s(),
+    )
+
+
+def _authenticate(request: web.Request, services: Services, record: RequestRecord) -> None:
+    if request.path in OPEN_PATHS:
+        return
+    try:
+        key = services.keyring.find(presented_key(request))
+    except Unauthenticated:
+        services.metrics.auth_failures.inc()
+        raise
+    request[API_KEY] = key
+    record.key_id, record.key_name = key.key_id, key.name
+
+
+def _http_error(error: web.HTTPException) -> GatewayError:
+    """aiohttp's own refusals (routing, expectations) in our words."""
+    match error.status:
+        case 404:
+            return NotFound("No such route. See /docs for the routes of this gateway.")
+        case 405:
+            return MethodNotAllowed("This route does not take that method.")
+        case _:
+            return InvalidRequest(f"The request could not be read: {error.reason}.")
+
+
+def _cors_headers(request: web.Request, services: Services) -> dict[str, str]:
+    """CORS is off unless origins are configured; an origin outside the list is told nothing."""
+    origin = request.headers.get("Origin")
+    if origin is None or origin not in services.security.cors_origins:
+        return {}
+    asked = request.headers.get("Access-Control-Request-Headers", "authorization, content-type")
+    return {
+        "Access-Control-Allow-Origin": origin,
+        "Access-Control-Allow-Methods": _CORS_METHODS,
+        "Access-Control-Allow-Headers": asked,
+        "Access-Control-Max-Age": "600",
+        "Vary": "Origin",
+    }
+
+
+def _tell(services: Services, record: RequestRecord) -> None:
+    duration_s = services.clock.monotonic_s() - record.started_at_s
+    services.metrics.observe(record, duration_s=duration_s)
+    if record.route != "ops":
+        log.info("request_ended", **request_fields(record, duration_s=duration_s))

@@ -1,0 +1,43 @@
+"""The URL table, one screen."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from service.web import chat_completions, health, models
+
+# Without an API key: probes, metrics, and nothing that costs or tells anything of a caller.
+OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/metrics"})
+
+_ROUTE_NAMES = (
+    ("/v1/chat/completions", "chat"),
+    ("/v1/responses", "responses"),
+    ("/v1/messages/batches", "batches"),
+    ("/v1/messages/count_tokens", "count_tokens"),
+    ("/v1/messages", "messages"),
+    ("/v1/models", "models"),
+    ("/admin", "admin"),
+)
+
+
+def add_routes(app: web.Application) -> None:
+    app.router.add_post("/v1/chat/completions", chat_completions.create)
+    app.router.add_get("/v1/models", models.index, allow_head=False)
+    app.router.add_post("/v1/models/refresh", models.refresh)
+    app.router.add_get("/v1/models/{model:.+}", models.show, allow_head=False)
+    add_ops_routes(app)
+
+
+def add_ops_routes(app: web.Application) -> None:
+    """What `ops_port` serves, and the main port too."""
+    app.router.add_get("/healthz", health.healthz)
+    app.router.add_get("/readyz", health.readyz)
+    app.router.add_get("/metrics", health.metrics)
+
+
+def route_name(path: str) -> str:
+    """The route's name for logs and metrics: a closed set, whatever the path holds."""
+    if path in OPEN_PATHS:
+        return "ops"
+    path = path.removeprefix("/anthropic")
+    return next((name for prefix, name in _ROUTE_NAMES if path.startswith(prefix)), "other")

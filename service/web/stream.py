@@ -1,0 +1,102 @@
+"""Events onto a StreamResponse: one write for each upstream read, keep-alives in silence, and an honest end.
+
+The response's head is sent with the first event, so that a failure before it still gets a status line. After
+`keepalive_s` of silence the head is sent all the same, with a comment (or ping): from then on failures are
+in-band.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import aclosing
+
+from aiohttp import web
+
+from service.core.errors import GatewayError
+from service.core.events import Failed
+from service.core.pipeline import Encoder
+from service.gateway.chat import Answer
+from service.web.context import RECORD, SERVICES, Services
+
+_HEADERS = {
+    "Content-Type": "text/event-stream; charset=utf-8",
+    "Cache-Control": "no-cache, no-transform",
+    # Balancers such as nginx would hold the events back otherwise.
+    "X-Accel-Buffering": "no",
+}
+
+
+class ClientStream:
+    """One client's side of a stream. `headers` is called once, when the head is sent."""
+
+    def __init__(
+        self, request: web.Request, encoder: Encoder, headers: Callable[[], Mapping[str, str]]
+    ) -> None:
+        self._request = request
+        self._services: Services = request.app[SERVICES]
+        self._record = request[RECORD]
+        self._encoder = encoder
+        self._headers = headers
+        self._begin_lock = asyncio.Lock()
+        self._response: web.StreamResponse | None = None
+        self._written_at_s = self._services.clock.monotonic_s()
+        self._timer: asyncio.TimerHandle | None = None
+        self._has_ended = False
+
+    async def send(self, answer: Answer) -> web.StreamResponse:
+        """The whole answer. Raises a GatewayError only while nothing was sent."""
+        self._arm()
+        try:
+            async with aclosing(answer.batches()) as batches:
+                async for events in batches:
+                    await self._write(b"".join(map(self._encoder.feed, events)))
+        except GatewayError as error:
+            if self._response is None:
+                raise
+            self._record.error = error
+            await self._write(self._encoder.feed(Failed(error)))
+        finally:
+            self._has_ended = True
+            if self._timer is not None:
+                self._timer.cancel()
+        response = await self._begun()
+        await response.write_eof()
+        return response
+
+    async def _write(self, data: bytes) -> None:
+        if data:
+            response = self._response or await self._begun()
+            self._written_at_s = self._services.clock.monotonic_s()
+            self._record.bytes_out += len(data)
+            await response.write(data)
+
+    async def _begun(self) -> web.StreamResponse:
+        async with self._begin_lock:
+            if self._response is None:
+                response = web.StreamResponse(headers={**_HEADERS, **self._headers()})
+                await response.prepare(self._request)
+                self._response = response
+            return self._response
+
+    def _arm(self) -> None:
+        """Look again when the silence would be long enough. A timer costs nothing per event; a task would."""
+        silent_s = self._services.clock.monotonic_s() - self._written_at_s
+        wait_s = max(self._services.timeouts.keepalive_s - silent_s, 0.001)
+        self._timer = asyncio.get_running_loop().call_later(wait_s, self._on_timer)
+
+    def _on_timer(self) -> None:
+        silent_s = self._services.clock.monotonic_s() - self._written_at_s
+        if silent_s >= self._services.timeouts.keepalive_s and not self._has_ended:
+            self._services.background.spawn(self._ping(), name="keepalive")
+            self._written_at_s = self._services.clock.monotonic_s()
+        if not self._has_ended:
+            self._arm()
+
+    async def _ping(self) -> None:
+        try:
+            response = await self._begun()
+            if not self._has_ended:
+                await response.write(self._encoder.ping())
+        except ConnectionError:
+            return  # the client left: its handler is being cancelled
