@@ -1,0 +1,1 @@
+"""The studio web chat: one prompt, no tool channel, a session of cookies. Source: mimo-api.md, section 5."""

@@ -1,0 +1,126 @@
+"""What a model reads out of the studio's one prompt string: the last user text, tools, results, JSON wishes.
+
+The gateway's form is `<system>`, `<conversation>` with `<user>`, `<assistant>` and `<tool_results>` sections,
+and a closing line. Any other prompt is one user text. Tools are found by their JSON Schemas and the name
+beside each, so that the exact words of the tool prompt do not matter.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+import orjson
+
+from service.simulator.brain import Tool, matching_brace
+
+_SECTION = re.compile(r"^<(user|assistant|tool_results|system)>\n(.*?)\n</\1>$", re.DOTALL | re.MULTILINE)
+_CONVERSATION = re.compile(r"^<conversation>\n(.*)\n</conversation>$", re.DOTALL | re.MULTILINE)
+_FORCED = re.compile(r"must call the tool `([^`]+)`")
+_SINGLE_CALL = "Call at most one tool"
+_JSON_WISH = "JSON object and nothing else"
+_SCHEMA_WISH = re.compile(r"JSON Schema:\s*$")
+_NAMES_BEFORE = re.compile(
+    r"""(?:name\s*[=:]\s*["'`]?|["'`*]|(?:^|\n)\s*(?:\#+|-|\d+\.)\s*(?:tool|function)?:?\s*[`"*]*)([A-Za-z_][\w.-]{0,63})""",
+    re.IGNORECASE,
+)
+_TAG = re.compile(r"<[^<>\[]*>|<!\[CDATA\[|\]\]>")
+_RESULT_NAME = re.compile(r'(?:name|tool)\s*[=:]\s*["`]([A-Za-z_][\w.-]*)["`]')
+_NEAR_CHARACTERS = 1_500
+
+
+@dataclass(slots=True)
+class Reading:
+    """The prompt taken apart. `text` still holds its directives."""
+
+    text: str
+    tools: tuple[Tool, ...] = ()
+    results: tuple[tuple[str, str], ...] = ()
+    wants_json: bool = False
+    json_schema: Mapping[str, object] | None = None
+    forced: str | None = None
+    allows_parallel: bool = True
+
+
+def read_prompt(query: str) -> Reading:
+    """The prompt as the model understands it. Never fails: a prompt of another form is one user text."""
+    conversation = _CONVERSATION.search(query)
+    if conversation is None:
+        return Reading(query)
+    system = query[: conversation.start()]
+    closing = query[conversation.end() :]
+    text = ""
+    results: list[tuple[str, str]] = []
+    for name, body in _SECTION.findall(conversation[1]):
+        if name == "user":
+            text = body
+        elif name == "assistant":
+            results = []
+        elif name == "tool_results":
+            results.append((_result_name(body), _plain(body)))
+    tools, schema = _declared(system)
+    forced = _FORCED.search(closing)
+    return Reading(
+        text=text,
+        tools=tools,
+        results=tuple(results),
+        wants_json=_JSON_WISH in system,
+        json_schema=schema,
+        forced=forced[1] if forced else None,
+        allows_parallel=_SINGLE_CALL not in closing,
+    )
+
+
+@lru_cache(maxsize=64)
+def _declared(system: str) -> tuple[tuple[Tool, ...], Mapping[str, object] | None]:
+    """The tools that the system text declares, and the JSON Schema that it wants the answer to fit."""
+    tools: dict[str, Tool] = {}
+    wanted: Mapping[str, object] | None = None
+    position = 0
+    while (start := system.find("{", position)) >= 0:
+        position = start + 1
+        end = matching_brace(system, start)
+        value = _json_object(system[start:end])
+        if value is None:
+            continue
+        position = end
+        if _SCHEMA_WISH.search(system[max(0, start - 40) : start]):
+            wanted = value
+            continue
+        tool = _tool_of(value, system[max(0, start - _NEAR_CHARACTERS) : start])
+        if tool is not None:
+            tools[tool.name] = tool
+    return tuple(tools.values()), wanted
+
+
+def _json_object(text: str) -> dict[str, object] | None:
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _tool_of(value: Mapping[str, object], before: str) -> Tool | None:
+    inner = value.get("function")
+    if isinstance(inner, Mapping):
+        value = inner
+    name = value.get("name")
+    schema = value.get("parameters", value.get("input_schema"))
+    if isinstance(name, str) and isinstance(schema, Mapping):
+        return Tool(name, schema)
+    if value.get("type") != "object" and "properties" not in value:
+        return None
+    names = _NAMES_BEFORE.findall(before)
+    return Tool(names[-1], value) if names else None
+
+
+def _result_name(body: str) -> str:
+    found = _RESULT_NAME.search(body)
+    return found[1] if found else "tool"
+
+
+def _plain(body: str) -> str:
+    return _TAG.sub("", body).strip()
