@@ -308,12 +308,12 @@ def demo(simulator_url: str) -> Config:
         api_keys=api_keys(DEMO_API_KEY),
         mimo_accounts=accounts(
             [
-                {"name": "sim-platform", "api_key": "sk-simulator", "base_url": simulator_url},
+                {"name": "sim-platform", "api_key": "sk-simulator-1", "base_url": simulator_url},
                 {
                     "name": "sim-studio",
-                    "service_token": "simulator",
-                    "user_id": "1000",
-                    "xiaomichatbot_ph": "c2ltdWxhdG9y",
+                    "service_token": "simulator-token-1",
+                    "user_id": "10001",
+                    "xiaomichatbot_ph": "c2ltdWxhdG9yLTE/+w==",
                     "base_url": simulator_url,
                     "max_concurrency": 8,
                 },

@@ -153,7 +153,11 @@ class ToolChoice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
-    """None means the client said nothing. `max_output_tokens` counts reasoning and answer together."""
+    """None means the client said nothing. `max_output_tokens` counts reasoning and answer together.
+
+    `reports_stop`: the dialect tells which stop sequence ended the answer. MiMo does not say, so the gateway then
+    finds it itself instead of sending `stop` on.
+    """
 
     max_output_tokens: int | None = None
     temperature: float | None = None
@@ -161,6 +165,7 @@ class Sampling:
     frequency_penalty: float | None = None
     presence_penalty: float | None = None
     stop: tuple[str, ...] = ()
+    reports_stop: bool = False
 
 
 class Thinking(StrEnum):

@@ -140,6 +140,21 @@ class ModelCatalogue(Protocol):
     async def save(self, models_by_account: Mapping[str, Sequence[str]]) -> None: ...
 
 
+class Objects(Protocol):
+    """Answers kept for their owner. A foreign id is as unknown as one that never was: the key is part of
+    the name.
+
+    `kind` is `message` or `response`; `body` any bytes."""
+
+    async def save(self, kind: str, key_id: str, object_id: str, body: bytes) -> None: ...
+
+    async def load(self, kind: str, key_id: str, object_id: str) -> bytes | None: ...
+
+    async def delete(self, kind: str, key_id: str, object_id: str) -> bool:
+        """True when there was something to delete."""
+        ...
+
+
 class StoreHealth(Protocol):
     """Redis, as readiness sees it."""
 

@@ -25,6 +25,7 @@ def stages_for(
         stages.append(Sieve(conversation.tools, new_call_id=new_call_id, policy=policy))
     if calls_tools and not conversation.tool_choice.allows_parallel:
         stages.append(SingleCall())
-    if is_studio and conversation.sampling.stop:
-        stages.append(StopSequences(conversation.sampling.stop))
+    sampling = conversation.sampling
+    if sampling.stop and (is_studio or sampling.reports_stop):
+        stages.append(StopSequences(sampling.stop))
     return stages

@@ -13,7 +13,7 @@ from service.gateway.background import Background
 from service.gateway.chat import Chat
 from service.gateway.keyring import KeyRing
 from service.gateway.models import Models
-from service.gateway.ports import Clock, Ids, StoreHealth
+from service.gateway.ports import Clock, Ids, Objects, StoreHealth
 from service.telemetry.metrics import Metrics
 from service.telemetry.record import RequestRecord
 
@@ -26,6 +26,7 @@ class Services:
     models: Models
     keyring: KeyRing
     store_health: StoreHealth
+    objects: Objects
     metrics: Metrics
     background: Background
     clock: Clock

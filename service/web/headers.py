@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 from service.core.leases import Admission, Allowance
 
@@ -36,3 +37,18 @@ def _limit_headers(name: str, allowance: Allowance) -> dict[str, str]:
         f"X-Ratelimit-Remaining-{name.title()}": str(allowance.remaining),
         f"X-Ratelimit-Reset-{name.title()}": f"{math.ceil(allowance.resets_in_s)}s",
     }
+
+
+def anthropic_limit_headers(admission: Admission, *, now_s: float) -> dict[str, str]:
+    """Anthropic's `anthropic-ratelimit-*`: the reset is an instant in RFC 3339, `now_s` is Unix time."""
+    headers: dict[str, str] = {}
+    for name, allowance in (("requests", admission.requests), ("tokens", admission.tokens)):
+        if allowance is not None:
+            resets_at = datetime.fromtimestamp(now_s + allowance.resets_in_s, UTC)
+            prefix = f"Anthropic-Ratelimit-{name.title()}"
+            headers |= {
+                f"{prefix}-Limit": str(allowance.limit),
+                f"{prefix}-Remaining": str(allowance.remaining),
+                f"{prefix}-Reset": resets_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            }
+    return headers

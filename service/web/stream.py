@@ -14,7 +14,7 @@ from contextlib import aclosing
 from aiohttp import web
 
 from service.core.errors import GatewayError
-from service.core.events import Failed
+from service.core.events import Event, Failed
 from service.core.pipeline import Encoder
 from service.gateway.chat import Answer
 from service.web.context import RECORD, SERVICES, Services
@@ -28,16 +28,24 @@ _HEADERS = {
 
 
 class ClientStream:
-    """One client's side of a stream. `headers` is called once, when the head is sent."""
+    """One client's side of a stream. `headers` is called once, when the head is sent; `tap` sees every
+    event.
+    """
 
     def __init__(
-        self, request: web.Request, encoder: Encoder, headers: Callable[[], Mapping[str, str]]
+        self,
+        request: web.Request,
+        encoder: Encoder,
+        headers: Callable[[], Mapping[str, str]],
+        *,
+        tap: Callable[[Event], None] | None = None,
     ) -> None:
         self._request = request
         self._services: Services = request.app[SERVICES]
         self._record = request[RECORD]
         self._encoder = encoder
         self._headers = headers
+        self._tap = tap
         self._begin_lock = asyncio.Lock()
         self._response: web.StreamResponse | None = None
         self._written_at_s = self._services.clock.monotonic_s()
@@ -50,6 +58,9 @@ class ClientStream:
         try:
             async with aclosing(answer.batches()) as batches:
                 async for events in batches:
+                    if self._tap is not None:
+                        for event in events:
+                            self._tap(event)
                     await self._write(b"".join(map(self._encoder.feed, events)))
         except GatewayError as error:
             if self._response is None:

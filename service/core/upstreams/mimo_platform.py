@@ -88,6 +88,8 @@ def encode_request(conversation: Conversation) -> PlatformRequest:
     body["thinking"] = _thinking(conversation)
     body["response_format"] = _response_format(conversation)
     body["stream"] = conversation.streams
+    if conversation.sampling.reports_stop:
+        body["stop"] = None
     thinks = conversation.thinking is not Thinking.DISABLED
     for message in cast("list[dict[str, object]]", body["messages"]):
         _fill_assistant(message, thinks=thinks)

@@ -1,0 +1,118 @@
+"""`POST /v1/messages`, `…/count_tokens`, `GET …/{message_id}`; under `/anthropic` too."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from aiohttp import web
+
+from service.core.completion import AnswerHead, Collector, Completion
+from service.core.conversation import Conversation
+from service.core.dialects.anthropic_messages.models import encode_token_count
+from service.core.dialects.anthropic_messages.request import decode_count_tokens, decode_request
+from service.core.dialects.anthropic_messages.response import encode_completion
+from service.core.dialects.anthropic_messages.stream import StreamEncoder
+from service.core.errors import NotFound
+from service.core.events import Event, Failed
+from service.core.policy import prompt_tokens
+from service.gateway.chat import Answer
+from service.web.body import read_body
+from service.web.context import API_KEY, RECORD, SERVICES
+from service.web.headers import REQUEST_ID, anthropic_limit_headers, notes_header
+from service.web.stream import ClientStream
+
+_MESSAGE_ID = re.compile(r"msg_[A-Za-z0-9]{16,64}")
+
+
+async def create(request: web.Request) -> web.StreamResponse:
+    """Decode, answer, keep the message for `GET`, and settle on the way out."""
+    services, record, key = request.app[SERVICES], request[RECORD], request[API_KEY]
+    decoded = decode_request(await read_body(request))
+    record.notes += decoded.notes
+    conversation = _telling_stop(decoded.conversation)
+    async with services.chat.open(conversation, key=key, record=record) as answer:
+        head = AnswerHead(
+            answer_id=services.ids.new("msg_"), model=answer.model, created_at_s=int(services.clock.unix_s())
+        )
+        if conversation.streams:
+            return await _streamed(request, answer, head, conversation)
+        body = encode_completion(await answer.complete(), head)
+        _keep(request, head, body)
+        record.bytes_out = len(body)
+        return web.Response(body=body, content_type="application/json", headers=_headers(request, answer))
+
+
+async def _streamed(
+    request: web.Request, answer: Answer, head: AnswerHead, conversation: Conversation
+) -> web.StreamResponse:
+    encoder = StreamEncoder(
+        head, input_tokens_estimate=prompt_tokens(conversation), request_id=request[RECORD].request_id
+    )
+    collected = _Kept()
+    stream = ClientStream(request, encoder, lambda: _headers(request, answer), tap=collected.feed)
+    response = await stream.send(answer)
+    if (completion := collected.completion()) is not None:
+        _keep(request, head, encode_completion(completion, head))
+    return response
+
+
+class _Kept:
+    """Collects a streamed answer for `GET`; one that failed is not kept."""
+
+    def __init__(self) -> None:
+        self._collector: Collector | None = Collector()
+
+    def feed(self, event: Event) -> None:
+        if isinstance(event, Failed):
+            self._collector = None
+        elif self._collector is not None:
+            self._collector.feed(event)
+
+    def completion(self) -> Completion | None:
+        try:
+            return self._collector.completion() if self._collector is not None else None
+        except ValueError:
+            return None
+
+
+def _telling_stop(conversation: Conversation) -> Conversation:
+    if not conversation.sampling.stop:
+        return conversation
+    return replace(conversation, sampling=replace(conversation.sampling, reports_stop=True))
+
+
+def _keep(request: web.Request, head: AnswerHead, body: bytes) -> None:
+    """Off the client's path; a Redis that is away costs the copy, not the answer."""
+    services = request.app[SERVICES]
+    saved = services.objects.save("message", request[API_KEY].key_id, head.answer_id, body)
+    services.background.spawn(saved, name="keep_message")
+
+
+async def count_tokens(request: web.Request) -> web.Response:
+    """A local count: nothing is sent upstream and nothing charged."""
+    services = request.app[SERVICES]
+    conversation = decode_count_tokens(await read_body(request))
+    services.models.resolve(conversation.model)
+    return web.Response(body=encode_token_count(prompt_tokens(conversation)), content_type="application/json")
+
+
+async def show(request: web.Request) -> web.Response:
+    """A message that this key was given before. Raises NotFound."""
+    message_id = request.match_info["message_id"]
+    body = None
+    if _MESSAGE_ID.fullmatch(message_id):
+        body = await request.app[SERVICES].objects.load("message", request[API_KEY].key_id, message_id)
+    if body is None:
+        raise NotFound("No message with this id is kept for this API key.")
+    return web.Response(body=body, content_type="application/json")
+
+
+def _headers(request: web.Request, answer: Answer) -> dict[str, str]:
+    record = request[RECORD]
+    return {
+        REQUEST_ID: record.request_id,
+        "Request-Id": record.request_id,
+        **notes_header(record.notes),
+        **anthropic_limit_headers(answer.admission, now_s=request.app[SERVICES].clock.unix_s()),
+    }
