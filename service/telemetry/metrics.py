@@ -75,6 +75,9 @@ _QUEUE_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
+_REDIS_S = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)
+
+
 class Metrics:
     """The process's registry. Children of closed label sets exist from the start where that is cheap."""
 
@@ -135,8 +138,15 @@ class Metrics:
         self.auth_failures = Counter(
             "mgw_auth_failures", "Requests without a valid API key.", registry=self.registry
         )
+        self.redis_op_s = Histogram(
+            "mgw_redis_op_seconds",
+            "One round trip to Redis.",
+            ["op"],
+            buckets=_REDIS_S,
+            registry=self.registry,
+        )
         self.redis_errors = Counter(
-            "mgw_redis_errors", "Redis calls that failed, by kind.", ["kind"], registry=self.registry
+            "mgw_redis_errors", "Redis calls that did not succeed, by how.", ["kind"], registry=self.registry
         )
         self.degraded = Gauge(
             "mgw_limiter_degraded", "1 while limits and leases are counted locally.", registry=self.registry
@@ -178,6 +188,16 @@ class Metrics:
         self.tokens.labels(model, "reasoning").observe(usage.reasoning_tokens)
         if usage.is_estimated:
             self.usage_estimated.labels(model).inc()
+
+    def observe_redis(self, operation: str, took_s: float, outcome: str) -> None:
+        """Book one call. `operation` and `outcome` are of closed sets: script names, and the store's
+        Outcome.
+        """
+        self.degraded.set(1 if outcome in ("degraded", "shed") else 0)
+        if outcome == "ok":
+            self.redis_op_s.labels(operation).observe(took_s)
+        else:
+            self.redis_errors.labels(outcome).inc()
 
     def render(self) -> bytes:
         """The exposition text. Called in a thread: a large registry takes milliseconds."""

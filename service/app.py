@@ -1,0 +1,197 @@
+"""The composition root: Config -> wired objects -> a running server. The one file that sees everything."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import structlog
+from aiohttp import web
+
+from service.config import AccountKind, Config, ToolsMode
+from service.config_loader import demo
+from service.gateway import ports
+from service.gateway.background import Background
+from service.gateway.chat import Chat, ChatPolicy
+from service.gateway.holdings import HEARTBEAT_S, Holdings
+from service.gateway.keyring import KeyRing
+from service.gateway.models import REFRESH_INTERVAL_S, Models
+from service.gateway.system import RandomIds, SystemClock
+from service.simulator import Simulator
+from service.store.accounts import AccountPool
+from service.store.client import Outcome, Store, connect
+from service.store.embedded import DEFAULT_DATA_DIR, EmbeddedRedis
+from service.store.health import RedisHealth
+from service.store.ledger import RedisLedger
+from service.store.limits import KeyLimits
+from service.store.models import RedisModelCatalogue
+from service.store.objects import RedisObjects
+from service.telemetry.metrics import Metrics
+from service.upstream.http import Http, client_session
+from service.upstream.platform import PlatformUpstream
+from service.upstream.studio import StudioUpstream
+from service.web.context import SERVICES, Services
+from service.web.middleware import gateway_middleware
+from service.web.routes import add_ops_routes, add_routes
+
+log = structlog.get_logger()
+
+# Longer than a load balancer's idle time (60 s at most of them), or it would meet closed sockets.
+_KEEPALIVE_S = 75.0
+_BACKGROUND_DRAIN_S = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gateway:
+    """A running gateway. `base_url` is where it listens on loopback, without /v1."""
+
+    config: Config
+    services: Services
+    base_url: str
+    ops_url: str
+
+
+@asynccontextmanager
+async def running(config: Config, *, data_dir: Path = DEFAULT_DATA_DIR) -> AsyncIterator[Gateway]:
+    """The gateway from its first socket to its last.
+
+    Raises EmbeddedRedisError, RedisUrlError, and OSError when an address is taken."""
+    async with AsyncExitStack() as stack:
+        config = await demo_accounts(config, stack)
+        services = await _wired(config, stack, data_dir)
+        app = application(services)
+        runner = web.AppRunner(
+            app,
+            access_log=None,
+            handler_cancellation=True,
+            keepalive_timeout=_KEEPALIVE_S,
+            shutdown_timeout=config.timeouts.drain_s,
+        )
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        listen = config.listen
+        main_port = await _listening(runner, listen.host, listen.port)
+        ops_port = main_port
+        if listen.ops_port is not None:
+            ops_runner = web.AppRunner(_ops_application(services), access_log=None)
+            await ops_runner.setup()
+            stack.push_async_callback(ops_runner.cleanup)
+            ops_port = await _listening(ops_runner, listen.host, listen.ops_port)
+        yield Gateway(
+            config=config,
+            services=services,
+            base_url=f"http://127.0.0.1:{main_port}",
+            ops_url=f"http://127.0.0.1:{ops_port}",
+        )
+        services.is_draining = True
+
+
+async def demo_accounts(config: Config, stack: AsyncExitStack) -> Config:
+    """The demo's configuration with its own simulator started as the upstream; any other one as it is."""
+    if not config.is_demo:
+        return config
+    simulator = await stack.enter_async_context(Simulator.start())
+    return replace(config, mimo_accounts=demo(simulator.base_url).mimo_accounts)
+
+
+def upstreams_of(config: Config, http: Http) -> Mapping[AccountKind, ports.Upstream]:
+    """Both upstream kinds, by kind."""
+    return {
+        AccountKind.PLATFORM: PlatformUpstream(http),
+        AccountKind.STUDIO: StudioUpstream(
+            http,
+            user_agent=config.security.studio_user_agent,
+            offers_tools=config.tools.mode is ToolsMode.AUTO,
+        ),
+    }
+
+
+async def _listening(runner: web.AppRunner, host: str, port: int) -> int:
+    """Open the socket; port 0 takes a free one. The bound port comes back."""
+    site = web.TCPSite(runner, host, port, backlog=1024)
+    await site.start()
+    return int(runner.addresses[-1][1])
+
+
+def application(services: Services) -> web.Application:
+    """The aiohttp application with every route."""
+    app = web.Application(middlewares=[gateway_middleware], client_max_size=services.limits.max_body_bytes)
+    app[SERVICES] = services
+    add_routes(app)
+    return app
+
+
+def _ops_application(services: Services) -> web.Application:
+    app = web.Application(middlewares=[gateway_middleware])
+    app[SERVICES] = services
+    add_ops_routes(app)
+    return app
+
+
+async def _wired(config: Config, stack: AsyncExitStack, data_dir: Path) -> Services:
+    """Every object of the process, opened in order and closed in reverse by `stack`."""
+    background, metrics, clock, ids = Background(), Metrics(), SystemClock(), RandomIds()
+    store = await _store(config, stack, data_dir, background, metrics)
+    session = await stack.enter_async_context(client_session(config.timeouts))
+    stack.push_async_callback(background.drain, timeout_s=_BACKGROUND_DRAIN_S)
+    upstreams = upstreams_of(config, Http(session, config.timeouts))
+    accounts: ports.Accounts = AccountPool(store)
+    limits: ports.Limits = KeyLimits(store)
+    ledger: ports.Ledger = RedisLedger(store)
+    catalogue: ports.ModelCatalogue = RedisModelCatalogue(store)
+    models = Models(
+        config.mimo_accounts, upstreams, catalogue, offered=config.models, aliases=config.model_aliases
+    )
+    holdings = Holdings()
+    chat = Chat(
+        upstreams=upstreams,
+        accounts=accounts,
+        limits=limits,
+        ledger=ledger,
+        models=models,
+        background=background,
+        holdings=holdings,
+        clock=clock,
+        ids=ids,
+        policy=ChatPolicy(
+            max_attempts=config.limits.max_attempts,
+            queue_s=config.timeouts.queue_s,
+            offers_tools_on_studio=config.tools.mode is ToolsMode.AUTO,
+        ),
+    )
+    await models.load()
+    background.spawn(models.refresh(), name="model_discovery")
+    background.repeat(REFRESH_INTERVAL_S, models.refresh, name="model_discovery")
+    background.repeat(HEARTBEAT_S, lambda: holdings.renew(accounts, limits), name="heartbeat")
+    return Services(
+        chat=chat,
+        models=models,
+        keyring=KeyRing(config.api_keys),
+        store_health=RedisHealth(store),
+        objects=RedisObjects(store, config.storage),
+        metrics=metrics,
+        background=background,
+        clock=clock,
+        ids=ids,
+        timeouts=config.timeouts,
+        limits=config.limits,
+        security=config.security,
+    )
+
+
+async def _store(
+    config: Config, stack: AsyncExitStack, data_dir: Path, background: Background, metrics: Metrics
+) -> Store:
+    url = config.redis_url.reveal()
+    if url == "embedded":
+        embedded = await stack.enter_async_context(EmbeddedRedis(data_dir))
+        url = embedded.url
+
+    def observe(operation: str, took_s: float, outcome: Outcome) -> None:
+        metrics.observe_redis(operation, took_s, str(outcome))
+
+    store = connect(url, spawn=background.spawn, observe=observe)
+    stack.push_async_callback(store.aclose)
+    return store
