@@ -65,6 +65,8 @@ class Ask:
     json_schema: Mapping[str, object] | None = None
     allows_parallel: bool = True
     forced: str | None = None
+    fixed_text: str | None = None  # of speech models, which only say this
+    searches_web: bool = False
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
 
@@ -183,6 +185,8 @@ def _adjusted(made: Answer, ask: Ask, directive: Directive) -> Answer:
 
 
 def _plain(ask: Ask, directive: Directive) -> Answer:
+    if ask.fixed_text is not None:
+        return Answer(text=ask.fixed_text)
     if ask.tools and not ask.results and "no_tools" not in directive:
         calls = _calls(ask, directive)
         return Answer(calls=calls, reasoning=_default_reasoning(ask, calls), finish="tool_calls")

@@ -56,6 +56,7 @@ class Asked:
 
     ask: Ask
     streams: bool
+    audio_format: str = ""  # of speech models: the answer is sound
 
 
 @dataclass(slots=True, kw_only=True)
@@ -72,6 +73,10 @@ class Made:
     @property
     def model(self) -> str:
         return self.asked.ask.model
+
+    @property
+    def searches_web(self) -> bool:
+        return self.asked.ask.searches_web or "search" in self.directive
 
     @property
     def piece_characters(self) -> int:
@@ -129,8 +134,6 @@ async def generate(request: web.Request, wire: Wire) -> web.StreamResponse:
             except Dropped:
                 entry.outcome = "faulted"
                 response = web.Response()  # to nobody
-            if entry.outcome == "open":
-                entry.outcome = "answered"
             return response
     except ClientClosed:
         return web.Response()  # to nobody
@@ -188,10 +191,8 @@ async def _answer(turn: Turn, wire: Wire, asked: Asked, account: Account) -> web
         directive=directive,
         account=account,
     )
-    response = await _play(turn, wire, made)
-    if turn.entry.outcome == "open":
-        turn.entry.usage = usage
-    return response
+    turn.usage = usage
+    return await _play(turn, wire, made)
 
 
 async def _play(turn: Turn, wire: Wire, made: Made) -> web.StreamResponse:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from service.core.events import Usage
 from service.simulator.directives import PLAY_WORDS, Directive
 from service.simulator.record import Entry
 from service.simulator.world import ClientClosed, Slot, World
@@ -48,6 +49,13 @@ class Turn:
     entry: Entry
     directive: Directive
     slot: Slot
+    usage: Usage | None = None
+
+    def complete(self) -> None:
+        """The whole answer has left: its usage counts from now on, whatever the client does."""
+        if self.entry.outcome == "open":
+            self.entry.outcome = "answered"
+            self.entry.usage = self.usage
 
     async def pause(self, seconds: float) -> None:
         await self.world.watch.pause(self.request, seconds)
@@ -85,6 +93,7 @@ async def play_body(turn: Turn, body: bytes, *, content_type: str) -> web.Stream
     """One JSON body; with a fault it leaves in pieces, so that it can stall or break half way."""
     if not turn.directive.has_any(_FAULTS):
         turn.slot.free()
+        turn.complete()
         return web.Response(body=body, content_type=content_type)
     response = web.StreamResponse(headers={"Content-Type": content_type})
     response.content_length = len(body)
@@ -102,6 +111,7 @@ async def _play(turn: Turn, response: web.StreamResponse, frames: Sequence[bytes
                 turn.entry.outcome = "faulted"
         else:
             await _plainly(turn, response, frames)
+        turn.complete()
     except ConnectionError as error:
         raise ClientClosed from error
 

@@ -177,7 +177,8 @@ class World:
             yield entry
         except (ClientClosed, asyncio.CancelledError):
             entry.client_closed = True
-            entry.outcome = "client_closed"
+            if entry.outcome == "open":
+                entry.outcome = "client_closed"
             raise
         finally:
             entry.finished_at_s = loop.time()

@@ -9,7 +9,7 @@ from service.core.events import Usage
 from service.simulator.directives import NO_DIRECTIVE, Directive
 from service.simulator.engine import Asked, Made, Refusal
 from service.simulator.options import PlatformAccount
-from service.simulator.platform import accounts, errors
+from service.simulator.platform import accounts, errors, speech
 from service.simulator.platform.chat_request import check_chat
 from service.simulator.platform.errors import Wrong
 from service.simulator.world import Account, World
@@ -31,7 +31,10 @@ class ChatWire:
         try:
             body = accounts.decode_body(raw)
             streams = accounts.wants_stream(body)
-            model = accounts.find_model(world, account, body)
+            model = accounts.find_model(world, account, body, purposes=("chat", "tts", "asr"))
+            if model.purpose != "chat":
+                ask, audio_format = speech.check_speech(body, model)
+                return Asked(ask, streams, audio_format)
             has_web_search = isinstance(account, PlatformAccount) and account.has_web_search
             ask = check_chat(body, model, world.options, has_web_search=has_web_search)
         except Wrong as wrong:
@@ -69,7 +72,29 @@ def call_id(world: World) -> str:
     return "call_" + world.next_id()[:24]
 
 
-def usage_json(usage: Usage) -> dict[str, object]:
+SOURCES = (
+    {
+        "type": "url_citation",
+        "url": "https://example.com/page",
+        "title": "A page about it",
+        "summary": "What the page says.",
+        "site_name": "Example",
+        "publish_time": "2026-09-21",
+        "logo_url": "https://example.com/logo.png",
+    },
+)
+
+
+def usage_json(made: Made, usage: Usage) -> dict[str, object]:
+    body = _token_counts(usage)
+    if made.searches_web:
+        body["web_search_usage"] = {"tool_usage": 1, "page_usage": len(SOURCES)}
+    if made.asked.ask.fixed_text:
+        body["seconds"] = speech.clip_seconds(made.asked.ask)
+    return body
+
+
+def _token_counts(usage: Usage) -> dict[str, object]:
     return {
         "completion_tokens": usage.output_tokens,
         "prompt_tokens": usage.input_tokens,
@@ -93,6 +118,10 @@ def whole_completion(made: Made) -> dict[str, object]:
     message: dict[str, object] = {"role": "assistant", "content": answer.text, "tool_calls": calls or None}
     if answer.reasoning or made.asked.ask.thinks:
         message["reasoning_content"] = answer.reasoning
+    if made.asked.audio_format:
+        message["audio"] = speech.whole_audio(made)
+    if made.searches_web:
+        message.update(annotations=SOURCES, error_message="")
     body: dict[str, object] = {
         "id": chat_id(made.world),
         "object": "chat.completion",
@@ -101,7 +130,7 @@ def whole_completion(made: Made) -> dict[str, object]:
         "choices": [{"index": 0, "finish_reason": answer.finish, "message": message}],
     }
     if made.usage is not None:
-        body["usage"] = usage_json(made.usage)
+        body["usage"] = usage_json(made, made.usage)
     return body
 
 
@@ -123,9 +152,9 @@ class _Chunks:
 
     def frames(self) -> list[bytes]:
         made = self._made
-        frames = [
-            self._delta(b'{"role":"assistant","content":"","tool_calls":null,"reasoning_content":null}')
-        ]
+        frames = [self._first()]
+        if made.asked.audio_format:
+            frames += [self._delta(orjson.dumps({"audio": piece})) for piece in speech.audio_pieces(made)]
         self._pieces(
             frames,
             made.answer.reasoning,
@@ -142,10 +171,19 @@ class _Chunks:
             self._call(frames, index, call.name, call.arguments)
         frames.append(self._finish())
         if made.usage is not None:
-            usage = orjson.dumps(usage_json(made.usage))
+            usage = orjson.dumps(usage_json(made, made.usage))
             frames.append(b"data: " + self._head + b',"choices":[],"usage":' + usage + b"}\n\n")
         frames.append(DONE)
         return frames
+
+    def _first(self) -> bytes:
+        """Role and nothing else; after a web search, all the sources."""
+        if not self._made.searches_web:
+            return self._delta(
+                b'{"role":"assistant","content":"","tool_calls":null,"reasoning_content":null}'
+            )
+        first = {"role": "assistant", "content": "", "tool_calls": None, "reasoning_content": None}
+        return self._delta(orjson.dumps({**first, "annotations": SOURCES}))
 
     def _delta(self, delta: bytes) -> bytes:
         return self._before + delta + self._after

@@ -33,7 +33,7 @@ def check_chat(
     reader = _MessageReader(model, options, thinks=thinks)
     for index, message in enumerate(messages):
         reader.read(as_object(message, f"messages[{index}]"), f"messages[{index}]")
-    tools = _tools(body, has_web_search=has_web_search)
+    tools, searches = _tools(body, has_web_search=has_web_search)
     text, blocks = split_directives(reader.text)
     wants_json = _wants_json(body)
     return Ask(
@@ -43,6 +43,7 @@ def check_chat(
         prompt=orjson.dumps(body.get("tools") or []) + orjson.dumps(messages),
         thinks=thinks,
         tools=tools,
+        searches_web=searches,
         results=tuple(reader.results),
         media=tuple(reader.media),
         wants_json=wants_json,
@@ -66,16 +67,19 @@ def _wants_json(body: Mapping[str, object]) -> bool:
     return form["type"] == "json_object"
 
 
-def _tools(body: Mapping[str, object], *, has_web_search: bool) -> tuple[Tool, ...]:
+def _tools(body: Mapping[str, object], *, has_web_search: bool) -> tuple[tuple[Tool, ...], bool]:
+    """The function tools, and whether web search is among the others. Raises Wrong."""
     if "tools" not in body:
-        return ()
+        return (), False
     tools = []
+    searches = False
     for index, item in enumerate(as_array(body["tools"], "tools")):
         tool = as_object(item, f"tools[{index}]")
         kind = tool.get("type")
         if kind == "web_search":
             if not has_web_search:
                 raise Wrong("web search is not enabled for this account")
+            searches = True
             continue
         if kind != "function":
             raise Wrong(f"tools[{index}].type must be function or web_search")
@@ -83,7 +87,7 @@ def _tools(body: Mapping[str, object], *, has_web_search: bool) -> tuple[Tool, .
         function = as_object(tool.get("function"), where)
         name = rules.check_tool_name(function.get("name"), f"{where}.name")
         tools.append(Tool(name, rules.check_schema(function.get("parameters"), f"{where}.parameters")))
-    return tuple(tools)
+    return tuple(tools), searches
 
 
 class _MessageReader:

@@ -22,9 +22,16 @@ _FORCED = re.compile(r"must call the tool `([^`]+)`")
 _SINGLE_CALL = "Call at most one tool"
 _JSON_WISH = "JSON object and nothing else"
 _SCHEMA_WISH = re.compile(r"JSON Schema:\s*$")
-_NAMES_BEFORE = re.compile(
-    r"""(?:name\s*[=:]\s*["'`]?|["'`*]|(?:^|\n)\s*(?:\#+|-|\d+\.)\s*(?:tool|function)?:?\s*[`"*]*)([A-Za-z_][\w.-]{0,63})""",
-    re.IGNORECASE,
+_NAME = r"""["'`*]*([A-Za-z_][\w.-]{0,63})"""
+# where a tool's name may stand before its schema, the surest form first
+_NAMES_BEFORE = tuple(
+    re.compile(form + _NAME, re.IGNORECASE | re.MULTILINE)
+    for form in (
+        r"\bname\"?\s*[=:]\s*",
+        r"\b(?:tool|function)\s*:\s*",
+        r"^\s*#+\s*",
+        r"^\s*(?:[-*]|\d+\.)\s*",
+    )
 )
 _TAG = re.compile(r"<[^<>\[]*>|<!\[CDATA\[|\]\]>")
 _RESULT_NAME = re.compile(r'(?:name|tool)\s*[=:]\s*["`]([A-Za-z_][\w.-]*)["`]')
@@ -78,7 +85,7 @@ def _declared(system: str) -> tuple[tuple[Tool, ...], Mapping[str, object] | Non
     """The tools that the system text declares, and the JSON Schema that it wants the answer to fit."""
     tools: dict[str, Tool] = {}
     wanted: Mapping[str, object] | None = None
-    position = 0
+    position = last_end = 0
     while (start := system.find("{", position)) >= 0:
         position = start + 1
         end = matching_brace(system, start)
@@ -86,10 +93,12 @@ def _declared(system: str) -> tuple[tuple[Tool, ...], Mapping[str, object] | Non
         if value is None:
             continue
         position = end
-        if _SCHEMA_WISH.search(system[max(0, start - 40) : start]):
+        before = system[max(0, last_end, start - _NEAR_CHARACTERS) : start]
+        last_end = end
+        if _SCHEMA_WISH.search(before):
             wanted = value
             continue
-        tool = _tool_of(value, system[max(0, start - _NEAR_CHARACTERS) : start])
+        tool = _tool_of(value, before)
         if tool is not None:
             tools[tool.name] = tool
     return tuple(tools.values()), wanted
@@ -113,8 +122,10 @@ def _tool_of(value: Mapping[str, object], before: str) -> Tool | None:
         return Tool(name, schema)
     if value.get("type") != "object" and "properties" not in value:
         return None
-    names = _NAMES_BEFORE.findall(before)
-    return Tool(names[-1], value) if names else None
+    for form in _NAMES_BEFORE:
+        if names := form.findall(before):
+            return Tool(names[-1], value)
+    return None
 
 
 def _result_name(body: str) -> str:
