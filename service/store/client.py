@@ -1,0 +1,290 @@
+"""Redis, as the rest of the store uses it: scripts by name, an end to every wait, one kind of error.
+
+`connect(url)` makes a Store for one server, for Sentinel or for a Cluster. It does not dial: a process starts
+without Redis and serves as soon as there is one. Every exception of redis-py becomes StoreUnavailable, here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Protocol
+
+from redis.asyncio import Redis, RedisCluster
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoScriptError, RedisClusterException, RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from service.core.errors import StoreUnavailable
+from service.store.breaker import Breaker, BreakerSettings
+from service.store.pipe import Command, Pipe, Reply, Spawn
+from service.store.scripts import Script, script
+from service.store.topologies import ClientSettings, assert_effective, client_of
+from service.store.urls import RedisTarget, Topology, decode_url
+
+Argument = str | bytes | int
+
+
+class Outcome(StrEnum):
+    """How a call ended. REFUSED: Redis answered with an error. SHED: the breaker was open, nothing was sent.
+
+    DEGRADED: not a call; a port did its work without Redis.
+    """
+
+    OK = "ok"
+    REFUSED = "refused"
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+    SHED = "shed"
+    DEGRADED = "degraded"
+
+
+class Observe(Protocol):
+    """Told of every round trip, for the metrics: the operation's name (a closed set), how long, and how it
+    ended.
+    """
+
+    def __call__(self, operation: str, took_s: float, outcome: Outcome, /) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreSettings:
+    """`blocking_timeout_s` is for the client of reads that wait."""
+
+    client: ClientSettings = field(default_factory=ClientSettings)
+    breaker: BreakerSettings = field(default_factory=BreakerSettings)
+    blocking_timeout_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One script with its keys and arguments."""
+
+    script: str
+    keys: Sequence[str]
+    arguments: Sequence[Argument]
+
+
+_UNREACHABLE = (RedisConnectionError, RedisTimeoutError, RedisClusterException, OSError, TimeoutError)
+
+
+def ignore(operation: str, took_s: float, outcome: Outcome, /) -> None:
+    """Observes nothing."""
+
+
+def connect(
+    url: str,
+    *,
+    spawn: Spawn,
+    observe: Observe = ignore,
+    settings: StoreSettings | None = None,
+    monotonic_s: Callable[[], float] = time.monotonic,
+) -> Store:
+    """A Store for the URL. Raises RedisUrlError. The network is first touched by the first call."""
+    return Store(
+        decode_url(url),
+        spawn=spawn,
+        observe=observe,
+        settings=StoreSettings() if settings is None else settings,
+        monotonic_s=monotonic_s,
+    )
+
+
+class Store:
+    """Scripts and commands on one Redis, with a breaker. Close it with `aclose`."""
+
+    def __init__(
+        self,
+        target: RedisTarget,
+        *,
+        spawn: Spawn,
+        observe: Observe,
+        settings: StoreSettings,
+        monotonic_s: Callable[[], float],
+    ) -> None:
+        self._target = target
+        self._spawn = spawn
+        self.workers = 1  # how many share this Redis, as the last heartbeat heard
+        self._observe = observe
+        self._settings = settings
+        self._monotonic_s = monotonic_s
+        self._breaker = Breaker(settings.breaker, monotonic_s)
+        self._blocking: Redis | RedisCluster | None = None
+        self._client = client_of(target, settings.client)
+        self._pipe: Pipe | None = None
+        if isinstance(self._client, Redis):
+            assert_effective(self._client.connection_pool, settings.client)
+            self._pipe = Pipe(self._client, spawn=spawn, timeout_s=settings.breaker.timeout_s)
+
+    @property
+    def is_away(self) -> bool:
+        """Redis failed so often that it is not asked at present."""
+        return self._breaker.is_open
+
+    def share_of(self, limit: int) -> int:
+        """This worker's part of a shared limit while Redis is away; at least one of what is not nothing."""
+        return max(limit // self.workers, 1) if limit > 0 else 0
+
+    @property
+    def is_cluster(self) -> bool:
+        return self._target.topology is Topology.CLUSTER
+
+    @property
+    def redis(self) -> Redis | RedisCluster:
+        """The plain client, for the odd command. Its exceptions are redis-py's: wrap them with `ask`."""
+        return self._client
+
+    @property
+    def blocking(self) -> Redis | RedisCluster:
+        """A client of its own for reads that wait (XREADGROUP BLOCK): longer time-outs, its own pool."""
+        if self._blocking is None:
+            patient = replace(self._settings.client, socket_timeout_s=self._settings.blocking_timeout_s)
+            self._blocking = client_of(self._target, patient)
+        return self._blocking
+
+    async def run(self, name: str, keys: Sequence[str], arguments: Sequence[Argument]) -> Reply:
+        """The script's reply. Scripts are idempotent: after a lost connection they are sent once more.
+
+        Raises StoreUnavailable within the breaker's time-out."""
+        return (await self.run_together([Call(name, keys, arguments)]))[0]
+
+    async def run_together(self, calls: Sequence[Call]) -> list[Reply]:
+        """Several scripts in one round trip (Cluster: at once). Raises StoreUnavailable when one fails."""
+        scripts = [script(call.script) for call in calls]
+        for one, call in zip(scripts, calls, strict=True):
+            one.check_keys(len(call.keys))
+        return await self._guarded(calls[0].script, self._exchange(scripts, calls))
+
+    async def command(self, *command: str | bytes | int | float) -> Reply:
+        """One plain command's reply. Raises StoreUnavailable."""
+        return (await self._guarded(str(command[0]).lower(), self._send([command])))[0]
+
+    async def ask(self, operation: str, work: Awaitable[Reply]) -> Reply:
+        """Await redis-py calls under the same deadline, breaker and errors as everything else."""
+        return (await self._guarded(operation, _as_list(work)))[0]
+
+    async def ping(self) -> None:
+        """Past the breaker, and closing it when Redis answers. Raises StoreUnavailable."""
+        await self._timed("ping", self._any_node("PING"), timeout_s=self._settings.breaker.timeout_s)
+
+    async def eviction_policy(self) -> str | None:
+        """`maxmemory-policy`, None where the server does not tell. Raises StoreUnavailable."""
+        try:
+            answer = await self._timed(
+                "config",
+                self._any_node("CONFIG", "GET", "maxmemory-policy"),
+                timeout_s=self._breaker.timeout_s,
+            )
+        except StoreUnavailable as error:
+            if isinstance(error.__cause__, ResponseError):
+                return None
+            raise
+        return answer[0][1].decode() if answer[0] else None
+
+    def degraded(self, operation: str) -> None:
+        """A port did its work without Redis: let the operator know."""
+        self._observe(operation, 0.0, Outcome.DEGRADED)
+
+    async def aclose(self) -> None:
+        for client in (self._client, self._blocking):
+            if client is not None:
+                await client.aclose()
+            if isinstance(client, Redis):
+                await client.connection_pool.disconnect()
+
+    # --- one exchange, guarded ------------------------------------------------------------------------------
+
+    async def _guarded(self, operation: str, exchange: Awaitable[list[Reply]]) -> list[Reply]:
+        if self._breaker.is_open:
+            _discard(exchange)
+            if self._breaker.probe_is_due():
+                self._spawn(self._probe(), name="redis_probe")
+            self._observe(operation, 0.0, Outcome.SHED)
+            raise StoreUnavailable("The gateway's store does not answer.", code="store_unavailable")
+        return await self._timed(operation, exchange, timeout_s=self._breaker.timeout_s)
+
+    async def _timed(
+        self, operation: str, exchange: Awaitable[list[Reply]], *, timeout_s: float
+    ) -> list[Reply]:
+        began_s = self._monotonic_s()
+        try:
+            async with asyncio.timeout(timeout_s):
+                replies = await exchange
+        except _UNREACHABLE as error:
+            self._breaker.record_failure()
+            took_s = self._monotonic_s() - began_s
+            is_timeout = isinstance(error, TimeoutError | RedisTimeoutError)
+            self._observe(operation, took_s, Outcome.TIMED_OUT if is_timeout else Outcome.FAILED)
+            raise StoreUnavailable(
+                "The gateway's store does not answer.", code="store_unavailable"
+            ) from error
+        except RedisError as error:
+            # Redis is there and says no (out of memory, read-only, no permission). That costs no waiting: the
+            # breaker does not count it.
+            self._observe(operation, self._monotonic_s() - began_s, Outcome.REFUSED)
+            raise StoreUnavailable(
+                "The gateway's store refused a command.", code="store_unavailable"
+            ) from error
+        took_s = self._monotonic_s() - began_s
+        self._breaker.record_answer(took_s=took_s)
+        self._observe(operation, took_s, Outcome.OK)
+        return replies
+
+    async def _probe(self) -> None:
+        try:
+            await self.ping()
+        except StoreUnavailable:
+            return  # counted and observed; the next probe is due in a while
+
+    async def _any_node(self, *command: str) -> list[Reply]:
+        """Past the pipe: a probe must not wait behind calls that hang."""
+        if isinstance(self._client, RedisCluster):
+            node = self._client.get_random_node()
+            return [await self._client.execute_command(*command, target_nodes=node)]
+        return [await self._client.execute_command(*command)]  # type: ignore[no-untyped-call]
+
+    async def _exchange(self, scripts: Sequence[Script], calls: Sequence[Call]) -> list[Reply]:
+        commands = [
+            ("EVALSHA", one.digest, len(call.keys), *call.keys, *call.arguments)
+            for one, call in zip(scripts, calls, strict=True)
+        ]
+        replies = await self._send(commands, keeps_errors=True)
+        again = [place for place, reply in enumerate(replies) if isinstance(reply, Exception)]
+        if not again:
+            return replies
+        for place in again:
+            if isinstance(replies[place], NoScriptError):
+                # EVAL, not SCRIPT LOAD: some proxies and ACLs forbid the latter, and EVAL loads it as well.
+                commands[place] = ("EVAL", scripts[place].source, *commands[place][2:])
+            elif not isinstance(replies[place], RedisConnectionError):
+                raise replies[place]
+        for place, reply in zip(again, await self._send([commands[place] for place in again]), strict=True):
+            replies[place] = reply
+        return replies
+
+    async def _send(self, commands: Sequence[Command], *, keeps_errors: bool = False) -> list[Reply]:
+        if self._pipe is not None:
+            sent: list[Awaitable[Reply]] = [self._pipe.send(command) for command in commands]
+        else:
+            sent = [self._client.execute_command(*command) for command in commands]
+        if len(sent) == 1 and not keeps_errors:
+            return [await sent[0]]
+        replies: list[Reply] = await asyncio.gather(*sent, return_exceptions=True)
+        if not keeps_errors:
+            for reply in replies:
+                if isinstance(reply, BaseException):
+                    raise reply
+        return replies
+
+
+async def _as_list(work: Awaitable[Reply]) -> list[Reply]:
+    return [await work]
+
+
+def _discard(work: Awaitable[object]) -> None:
+    """Close a coroutine that will not be awaited, so that Python does not warn of a forgotten one."""
+    if close := getattr(work, "close", None):
+        close()

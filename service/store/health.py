@@ -1,0 +1,39 @@
+"""Redis, as readiness sees it. Fits `ports.StoreHealth`."""
+
+from __future__ import annotations
+
+from service.core.errors import StoreUnavailable
+from service.store.client import Store
+
+_WANTED_POLICY = "noeviction"
+
+
+class RedisHealth:
+    """Answers within the breaker's time-out, and ends the breaker's pause when Redis is back."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def check(self) -> str | None:
+        """None when Redis answers, else the kind of failure: never an address or a password."""
+        try:
+            await self._store.ping()
+        except StoreUnavailable as error:
+            return f"Redis does not answer ({type(error.__cause__).__name__})"
+        return None
+
+    async def warning(self) -> str | None:
+        """What an operator should change about this Redis; None when it is well or does not tell.
+
+        Managed Redis often forbids CONFIG: then nothing is known, and nothing is claimed.
+        """
+        try:
+            policy = await self._store.eviction_policy()
+        except StoreUnavailable:
+            return None
+        if policy in (None, _WANTED_POLICY):
+            return None
+        return (
+            f"Redis may evict the gateway's state when it is full (maxmemory-policy {policy}): leases and "
+            f"limits would be lost. Set maxmemory-policy {_WANTED_POLICY}; give caches a Redis of their own."
+        )
