@@ -240,7 +240,7 @@ class StreamDecoder:
             self._read_odd(data, events)
             return
         self._chunk_count += 1
-        if "error" in value and value["error"]:
+        if value.get("error"):
             self._fail(value["error"], events)
             return
         choices = value.get("choices")
