@@ -300,18 +300,16 @@ _SHOWN: Mapping[str, Callable[[Fields, str], list[Shown]]] = {
 
 def encoded_part(part: Part) -> dict[str, object]:
     """One part as a block for the wire. Arguments that are no JSON object go out under `INVALID_JSON`."""
-    match part:
-        case Text():
-            return {"type": "text", "text": part.text}
-        case Reasoning():
-            return _encoded_reasoning(part)
-        case Media():
-            return _encoded_media(part)
-        case ToolCall():
-            call_input = input_of(part.arguments)
-            return {"type": "tool_use", "id": part.call_id, "name": part.name, "input": call_input}
-        case ToolResult():
-            return _encoded_result(part)
+    if isinstance(part, Text):
+        return {"type": "text", "text": part.text}
+    if isinstance(part, Reasoning):
+        return _encoded_reasoning(part)
+    if isinstance(part, Media):
+        return _encoded_media(part)
+    if isinstance(part, ToolCall):
+        call_input = input_of(part.arguments)
+        return {"type": "tool_use", "id": part.call_id, "name": part.name, "input": call_input}
+    return _encoded_result(part)
 
 
 def input_of(arguments: str) -> dict[str, object]:

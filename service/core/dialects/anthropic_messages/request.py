@@ -180,7 +180,7 @@ def _turns(body: Fields, at: str, reading: Reading) -> Iterator[Turn]:
     messages = optional_items(body, "messages", at)
     if not messages:
         refuse(where, "at least one message is required")
-    last_user = max((number for number, message in enumerate(messages) if _is_user(message)), default=-1)
+    last_user = next((n for n in reversed(range(len(messages))) if _is_user(messages[n])), -1)
     for number, item in enumerate(messages):
         message = fields_at(item, f"{where}.{number}")
         yield from _message_turns(message, f"{where}.{number}", reading, has_later_user=number < last_user)
@@ -190,7 +190,7 @@ def _is_user(message: object) -> bool:
     return isinstance(message, dict) and message.get("role") == "user"
 
 
-def _message_turns(message: Fields, at: str, reading: Reading, *, has_later_user: bool) -> Iterator[Turn]:
+def _message_turns(message: Fields, at: str, reading: Reading, *, has_later_user: bool) -> list[Turn]:
     """One message's turns. A system message may set `output_config.effort`, with or without content; one to
     be cleared at the next user message is not shown once that has come.
     """
@@ -202,14 +202,18 @@ def _message_turns(message: Fields, at: str, reading: Reading, *, has_later_user
         config = optional_fields(message, "output_config", at)
         reading.effort = optional_text(config, "effort", f"{at}.output_config") or reading.effort
         if content is None:
-            return
+            return []
     parts = decoded_parts(content, f"{at}.content", role, reading)
     if role is Role.SYSTEM and has_later_user and message.get("clear_at") == "next_user_message":
-        return
-    if not parts and not content:
-        yield Turn(role=role, parts=())
-    for has_results, group in groupby(parts, key=_is_result):
-        yield Turn(role=Role.TOOL if has_results else role, parts=tuple(group))
+        return []
+    if not parts:
+        return [] if content else [Turn(role=role, parts=())]
+    if role is not Role.USER:
+        return [Turn(role=role, parts=tuple(parts))]
+    return [
+        Turn(role=Role.TOOL if has_results else role, parts=tuple(group))
+        for has_results, group in groupby(parts, key=_is_result)
+    ]
 
 
 def _is_result(part: Part) -> bool:

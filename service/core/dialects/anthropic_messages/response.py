@@ -59,14 +59,12 @@ def encode_completion(completion: Completion, head: AnswerHead, *, input_tokens_
 
 
 def _encoded_block(part: AnswerPart) -> dict[str, object]:
-    match part:
-        case AnswerText():
-            return {"type": "text", "text": part.text}
-        case AnswerReasoning():
-            return {"type": "thinking", "thinking": part.text, "signature": signature_of(part.text)}
-        case CalledTool():
-            call_input = input_of(part.arguments) if part.is_complete else started_object(part.arguments)
-            return {"type": "tool_use", "id": part.call_id, "name": part.name, "input": call_input}
+    if isinstance(part, AnswerText):
+        return {"type": "text", "text": part.text}
+    if isinstance(part, AnswerReasoning):
+        return {"type": "thinking", "thinking": part.text, "signature": signature_of(part.text)}
+    call_input = input_of(part.arguments) if part.is_complete else started_object(part.arguments)
+    return {"type": "tool_use", "id": part.call_id, "name": part.name, "input": call_input}
 
 
 def decode_completion(body: bytes) -> Completion:

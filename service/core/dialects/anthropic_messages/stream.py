@@ -38,14 +38,12 @@ from service.core.events import (
 _PING = b'event: ping\ndata: {"type":"ping"}\n\n'
 _MESSAGE_STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 _BLOCK_START = (
-    b"event: content_block_start\n"
-    b'data: {"type":"content_block_start","index":%d,"content_block":%b}\n\n'
-)  # fmt: skip
+    b'event: content_block_start\ndata: {"type":"content_block_start","index":%d,"content_block":%b}\n\n'
+)
 _BLOCK_STOP = b'event: content_block_stop\ndata: {"type":"content_block_stop","index":%d}\n\n'
 _DELTA_HEAD = (
-    b"event: content_block_delta\n"
-    b'data: {"type":"content_block_delta","index":%d,"delta":{"type":"%b","%b":'
-)  # fmt: skip
+    b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,"delta":{"type":"%b","%b":'
+)
 _DELTA_TAIL = b"}}\n\n"
 
 

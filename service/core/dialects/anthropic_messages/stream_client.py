@@ -1,10 +1,9 @@
 """Streamed answers in the client role: the bytes of an Anthropic (or MiMo) SSE stream -> events.
 
-States: the block that is open (none, text, thinking, a call), and whether a call's block has closed without
-its ToolCallEnd being given out yet. Nothing in a closed block tells a complete call from a cut one, so the
-End waits for the next frame: another block means complete, and at the end of the message a call is cut off
-when the reason is a length or a filter and its arguments are no JSON object yet. All other events are given
-out at once.
+States: no call's block, one that is open, or one that has closed with arguments that are no JSON object. A
+call that closes whole gets its ToolCallEnd at once. Of the others nothing in the block tells whether they
+were cut off or are just bad, so their End waits: another block means that the model was done with it, and at
+the end of the message it was cut off when the reason is a length or a filter.
 
 Usage of `message_start` and of each `message_delta` is laid over one another, as counts are cumulative; it
 comes once, right before the Finish, at `message_stop`. A wire that closes after its `stop_reason` without
@@ -68,7 +67,7 @@ class StreamDecoder:
         self._sse = SSEDecoder()
         self._is_done = False
         self._calls = 0
-        self._arguments: list[str] | None = None  # of the open call, or of the closed one whose End waits
+        self._arguments: list[str] | None = None  # of the call whose End has not been given out
         self._stop: tuple[object, object] | None = None
         self._usage: Fields = {}
 
@@ -101,13 +100,16 @@ class StreamDecoder:
             if not data.lstrip().startswith(b"{"):
                 return [Notice("garbage_skipped")]
             return self._failed(UpstreamProtocolError("The upstream sent a frame that is not valid JSON."))
-        if not isinstance(frame, dict):
-            return [Notice("garbage_skipped")]
+        return self._read(frame) if isinstance(frame, dict) else [Notice("garbage_skipped")]
+
+    def _read(self, frame: Fields) -> list[Event]:
         match frame.get("type"):
             case "content_block_delta":
                 return self._delta(_fields(frame, "delta"))
             case "content_block_start":
                 return self._call_ended() + self._started(_fields(frame, "content_block"))
+            case "content_block_stop" if self._arguments and _is_object("".join(self._arguments)):
+                return self._call_ended()
             case "message_start":
                 self._usage |= _fields(_fields(frame, "message"), "usage")
             case "message_delta":
@@ -154,14 +156,14 @@ class StreamDecoder:
                 return []
 
     def _call_ended(self) -> list[Event]:
-        """The End of the call before this frame, if there is one."""
+        """The End of the call that still waits for one, if there is such a call."""
         arguments, self._arguments = self._arguments, None
         return [] if arguments is None else [ToolCallEnd(self._calls - 1)]
 
     def _ended(self) -> list[Event]:
         self._is_done = True
         finish = decoded_finish(*(self._stop or (None, None)))
-        if finish.reason in _CUT_REASONS and not _is_object("".join(self._arguments or ())):
+        if finish.reason in _CUT_REASONS:
             self._arguments = None
         events = self._call_ended()
         if self._usage:
