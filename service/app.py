@@ -20,12 +20,12 @@ from service.gateway.keyring import KeyRing
 from service.gateway.models import REFRESH_INTERVAL_S, Models
 from service.gateway.system import RandomIds, SystemClock
 from service.simulator import Simulator
-from service.store.accounts import AccountPool
+from service.store.accounts import RedisAccounts
 from service.store.client import Outcome, Store, connect
 from service.store.embedded import DEFAULT_DATA_DIR, EmbeddedRedis
 from service.store.health import RedisHealth
 from service.store.ledger import RedisLedger
-from service.store.limits import KeyLimits
+from service.store.limits import RedisLimits
 from service.store.models import RedisModelCatalogue
 from service.store.objects import RedisObjects
 from service.telemetry.metrics import Metrics
@@ -137,9 +137,11 @@ async def _wired(config: Config, stack: AsyncExitStack, data_dir: Path) -> Servi
     session = await stack.enter_async_context(client_session(config.timeouts))
     stack.push_async_callback(background.drain, timeout_s=_BACKGROUND_DRAIN_S)
     upstreams = upstreams_of(config, Http(session, config.timeouts))
-    accounts: ports.Accounts = AccountPool(store)
-    limits: ports.Limits = KeyLimits(store)
-    ledger: ports.Ledger = RedisLedger(store)
+    pool = RedisAccounts(store, spawn=background.spawn, worker_id=ids.new("worker_"))
+    key_limits = RedisLimits(store, spawn=background.spawn)
+    accounts: ports.Accounts = pool
+    limits: ports.Limits = key_limits
+    ledger: ports.Ledger = RedisLedger(store, accounts=pool, limits=key_limits)
     catalogue: ports.ModelCatalogue = RedisModelCatalogue(store)
     models = Models(
         config.mimo_accounts, upstreams, catalogue, offered=config.models, aliases=config.model_aliases

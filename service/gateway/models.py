@@ -99,4 +99,5 @@ class Models:
         found = tuple(dict.fromkeys(listed))
         if self._configured:
             return tuple(model for model in self._configured if model in found) or self._configured
-        return tuple(sorted(found, key=lambda model: (model not in CURRENT_MODELS, model)))
+        first = [model for model in CURRENT_MODELS if model in found]
+        return (*first, *sorted(model for model in found if model not in CURRENT_MODELS))

@@ -1,0 +1,95 @@
+"""A scripted upstream: each attempt plays the next script, whatever account it is for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from service.config import Account
+from service.core.conversation import Conversation
+from service.core.errors import GatewayError
+from service.core.events import Event
+
+
+@dataclass
+class Script:
+    """One attempt. `refusal` is raised instead of an answer; each batch of events is one read; `cut` is raised
+    after the last read; `stalls` waits for ever there."""
+
+    batches: Sequence[Sequence[Event]] = ()
+    refusal: GatewayError | None = None
+    cut: GatewayError | None = None
+    stalls: bool = False
+    notes: Sequence[str] = ()
+
+
+@dataclass
+class FakeUpstream:
+    """Fits ports.Upstream. `opened` holds account names in order; `open_calls` counts what is not closed yet."""
+
+    scripts: list[Script] = field(default_factory=list)
+    opened: list[str] = field(default_factory=list)
+    conversations: list[Conversation] = field(default_factory=list)
+    open_calls: int = 0
+    listed: Sequence[str] = ("mimo-v2.6-pro", "mimo-v2.6-flash")
+    listing_error: GatewayError | None = None
+    listings: int = 0
+
+    @asynccontextmanager
+    async def open(
+        self, account: Account, conversation: Conversation, *, request_id: str
+    ) -> AsyncIterator[FakeCall]:
+        self.opened.append(account.name)
+        self.conversations.append(conversation)
+        script = self.scripts.pop(0)
+        if script.refusal is not None:
+            raise script.refusal
+        self.open_calls += 1
+        try:
+            yield FakeCall(script)
+        finally:
+            self.open_calls -= 1
+
+    async def models(self, account: Account) -> Sequence[str]:
+        self.listings += 1
+        await asyncio.sleep(0)
+        if self.listing_error is not None:
+            raise self.listing_error
+        return self.listed
+
+    async def probe(self, account: Account) -> None:
+        await self.models(account)
+
+
+class FakeCall:
+    """Fits ports.UpstreamCall: the chunks are numbers, the decoder looks their events up."""
+
+    def __init__(self, script: Script) -> None:
+        self._script = script
+        self.decoder = FakeDecoder(script)
+        self.notes = script.notes
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        for number in range(len(self._script.batches)):
+            await asyncio.sleep(0)
+            yield str(number).encode()
+        if self._script.stalls:
+            await asyncio.Event().wait()
+        if self._script.cut is not None:
+            raise self._script.cut
+
+
+class FakeDecoder:
+    """Fits pipeline.Decoder."""
+
+    def __init__(self, script: Script) -> None:
+        self._script = script
+        self.is_done = False
+
+    def feed(self, chunk: bytes) -> list[Event]:
+        return list(self._script.batches[int(chunk)])
+
+    def finish(self) -> list[Event]:
+        return []
