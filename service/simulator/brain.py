@@ -14,6 +14,7 @@ import orjson
 
 from service.core.events import Usage
 from service.simulator.directives import Block, Directive, DirectiveError
+from service.simulator.jsonfind import json_objects
 from service.simulator.leaks import LEAKS
 from service.simulator.markup import json_text
 from service.simulator.samples import Sampler, proper_names
@@ -267,47 +268,15 @@ def _json_answer(ask: Ask) -> str:
 
 def found_json_schema(prompt: str) -> Mapping[str, object] | None:
     """The last JSON Schema of an object that stands in the prompt: how JSON mode learns its form."""
-    start = prompt.rfind('"properties"')
-    while start >= 0:
-        opening = prompt.rfind("{", 0, start)
-        for _ in range(8):
-            if opening < 0:
-                break
-            schema = _object_at(prompt, opening)
-            if schema is not None and "properties" in schema:
-                return schema
-            opening = prompt.rfind("{", 0, opening)
-        start = prompt.rfind('"properties"', 0, start)
-    return None
-
-
-def _object_at(text: str, start: int) -> Mapping[str, object] | None:
-    end = matching_brace(text, start)
-    try:
-        value = orjson.loads(text[start:end])
-    except orjson.JSONDecodeError:
+    if '"properties"' not in prompt:
         return None
-    return value if isinstance(value, dict) else None
-
-
-def matching_brace(text: str, start: int) -> int:
-    """The index after the brace closing the one at `start`, strings skipped; `start` when none does."""
-    depth, inside, position = 0, False, start
-    while position < len(text):
-        character = text[position]
-        if inside:
-            if character == "\\":
-                position += 1
-            elif character == '"':
-                inside = False
-        elif character == '"':
-            inside = True
-        elif character in "{}":
-            depth += 1 if character == "{" else -1
-            if depth == 0:
-                return position + 1
-        position += 1
-    return start
+    found: Mapping[str, object] | None = None
+    for _, _, value in json_objects(prompt):
+        inner = value.get("schema")
+        schema = inner if isinstance(inner, Mapping) else value
+        if "properties" in schema:
+            found = schema
+    return found
 
 
 # --- limits -------------------------------------------------------------------------------------------------

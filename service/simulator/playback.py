@@ -91,6 +91,7 @@ async def play_stream(
 
 async def play_body(turn: Turn, body: bytes, *, content_type: str) -> web.StreamResponse:
     """One JSON body; with a fault it leaves in pieces, so that it can stall or break half way."""
+    turn.entry.status = 200
     if not turn.directive.has_any(_FAULTS):
         turn.slot.free()
         turn.complete()

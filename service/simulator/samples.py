@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 _QUOTED = re.compile(r"[\"“«「]([^\"”»」]{1,200})[\"”»」]")
 _CAPITALISED = re.compile(r"[A-ZÀ-Þ][\w'’-]*(?:\s+[A-ZÀ-Þ][\w'’-]*)*")
-_AFTER_PREPOSITION = re.compile(r"\b(?:in|at|for|to|of|from|about|near)\s+(" + _CAPITALISED.pattern + ")")
+_AFTER_PREPOSITION = re.compile(r"\b(?i:in|at|for|to|of|from|about|near)\s+(" + _CAPITALISED.pattern + ")")
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?![\w.]*[A-Za-z])")
 _WHOLE_TEXT_NAMES = frozenset(
     {"query", "q", "question", "prompt", "text", "message", "input", "task", "content", "description"}
@@ -30,9 +30,12 @@ def proper_names(text: str) -> list[str]:
     """Capitalised words that are likely names: those after a preposition first, never a sentence's first."""
     found = _AFTER_PREPOSITION.findall(text)
     for match in _CAPITALISED.finditer(text):
+        name = match[0]
         before = text[: match.start()].rstrip()
-        if before and before[-1] not in ".!?:;\n" and match[0] not in found:
-            found.append(match[0])
+        if not before or before[-1] in ".!?:;\n":
+            name = name.partition(" ")[2]
+        if name and name not in found:
+            found.append(name)
     return found
 
 

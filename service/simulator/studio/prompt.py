@@ -12,9 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-import orjson
-
-from service.simulator.brain import Tool, matching_brace
+from service.simulator.brain import Tool
+from service.simulator.jsonfind import json_objects
 
 _SECTION = re.compile(r"^<(user|assistant|tool_results|system)>\n(.*?)\n</\1>$", re.DOTALL | re.MULTILINE)
 _CONVERSATION = re.compile(r"^<conversation>\n(.*)\n</conversation>$", re.DOTALL | re.MULTILINE)
@@ -85,14 +84,8 @@ def _declared(system: str) -> tuple[tuple[Tool, ...], Mapping[str, object] | Non
     """The tools that the system text declares, and the JSON Schema that it wants the answer to fit."""
     tools: dict[str, Tool] = {}
     wanted: Mapping[str, object] | None = None
-    position = last_end = 0
-    while (start := system.find("{", position)) >= 0:
-        position = start + 1
-        end = matching_brace(system, start)
-        value = _json_object(system[start:end])
-        if value is None:
-            continue
-        position = end
+    last_end = 0
+    for start, end, value in json_objects(system):
         before = system[max(0, last_end, start - _NEAR_CHARACTERS) : start]
         last_end = end
         if _SCHEMA_WISH.search(before):
@@ -102,14 +95,6 @@ def _declared(system: str) -> tuple[tuple[Tool, ...], Mapping[str, object] | Non
         if tool is not None:
             tools[tool.name] = tool
     return tuple(tools.values()), wanted
-
-
-def _json_object(text: str) -> dict[str, object] | None:
-    try:
-        value = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return None
-    return value if isinstance(value, dict) else None
 
 
 def _tool_of(value: Mapping[str, object], before: str) -> Tool | None:
