@@ -156,9 +156,12 @@ class StreamDecoder:
                 return []
 
     def _call_ended(self) -> list[Event]:
-        """The End of the call that still waits for one, if there is such a call."""
+        """The End of the call that still waits for one; a call that had no arguments gets an empty object."""
         arguments, self._arguments = self._arguments, None
-        return [] if arguments is None else [ToolCallEnd(self._calls - 1)]
+        index = self._calls - 1
+        if arguments is None:
+            return []
+        return [ToolCallEnd(index)] if arguments else [ToolCallDelta(index, "{}"), ToolCallEnd(index)]
 
     def _ended(self) -> list[Event]:
         self._is_done = True

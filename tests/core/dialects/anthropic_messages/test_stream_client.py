@@ -33,6 +33,7 @@ from service.core.events import (
     UsageReport,
 )
 from tests.core.dialects.anthropic_messages.answers import as_heard, encoded
+from tests.grammar.events import check_events
 from tests.strategies import event_streams
 
 
@@ -45,7 +46,9 @@ def heard(*chunks: bytes) -> list[Event]:
 @settings(max_examples=50, deadline=None)
 @given(event_streams())
 def test_stream_survives_encoding_and_decoding(events: list[Event]) -> None:
-    assert as_heard(heard(encoded(events))) == as_heard(events)
+    decoded = heard(encoded(events))
+    check_events(decoded)
+    assert as_heard(decoded) == as_heard(events)
 
 
 @settings(max_examples=50, deadline=None)
@@ -135,7 +138,7 @@ CALL = ToolCallStart(0, "c", "n")
         ),
         pytest.param(
             frames(TOOL, delta("input_json_delta", partial_json=""), END_BLOCK, ending("tool_use"), STOP),
-            [CALL, ToolCallEnd(0), Finish(FinishReason.TOOL_CALLS)],
+            [CALL, ToolCallDelta(0, "{}"), ToolCallEnd(0), Finish(FinishReason.TOOL_CALLS)],
             id="a call without arguments",
         ),
         pytest.param(
@@ -171,8 +174,10 @@ CALL = ToolCallStart(0, "c", "n")
             frames(TOOL, TOOL, ending("tool_use"), STOP),
             [
                 CALL,
+                ToolCallDelta(0, "{}"),
                 ToolCallEnd(0),
                 ToolCallStart(1, "c", "n"),
+                ToolCallDelta(1, "{}"),
                 ToolCallEnd(1),
                 Finish(FinishReason.TOOL_CALLS),
             ],
