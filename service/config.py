@@ -1,18 +1,37 @@
-"""The configuration: frozen dataclasses that check themselves. `service.config_loader` reads them from JSON.
+"""The configuration: frozen dataclasses. `service.config_loader` reads them from JSON and checks them.
 
-Every field carries its unit in its name; a part of the program receives its own small section, never the
-whole.
-Secrets are `Secret` values: they show themselves only when asked by name, never in a repr, a log or an error.
-docs/configuration.md lists every key; a test holds the two together.
+Every field carries its unit in its name, and its range or form as metadata (`min`, `above`, `max` for
+numbers; `form`, a key of FORMS, for strings and for the items of lists). A part of the program receives its
+own small section, never the whole. Secrets are `Secret` values: they show themselves only when asked by
+name, never in a repr, a log or an error. docs/configuration.md lists every key; a test holds the two
+together.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+
+# What a string may look like: a pattern for all of it, and the pattern in words, for the message that
+# refuses it.
+FORMS: Mapping[str, tuple[re.Pattern[str], str]] = {
+    "name": (
+        re.compile(r"[A-Za-z0-9_.-]{1,64}"),
+        "must be 1 to 64 letters, digits, dots, hyphens or underscores",
+    ),
+    "label": (re.compile(r"[^\x00-\x1f\x7f]{1,64}"), "must be 1 to 64 characters, no control characters"),
+    "model": (re.compile(r"[!-~]{1,128}"), "must be 1 to 128 printable ASCII characters without blanks"),
+    "host": (re.compile(r"[!-~]+"), "must be an address or a host name"),
+    "header": (re.compile(r"[ -~]{1,256}"), "must be 1 to 256 printable ASCII characters"),
+    "origin": (
+        re.compile(r"https?://[!-.0-~]+", re.IGNORECASE),
+        "must be an origin such as https://app.example, without a path",
+    ),
+}
 
 
 class Secret:
@@ -39,8 +58,11 @@ class Secret:
 
 
 def key_digest(key: str) -> str:
-    """SHA-256 of an API key as lower-case hex: the form `key_sha256` of the configuration holds."""
-    return hashlib.sha256(key.encode()).hexdigest()
+    """SHA-256 of an API key as lower-case hex: the form `key_sha256` of the configuration holds.
+
+    Any string has one: aiohttp hands bytes of a header that are no UTF-8 over as lone surrogates.
+    """
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class AccountKind(StrEnum):
@@ -52,15 +74,18 @@ class AccountKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKey:
-    """A key that clients show. Only its digest is kept. A limit of None is no limit; 0 refuses everything."""
+    """A key that clients show. Only its digest is kept. A limit of None is no limit; 0 refuses everything.
 
-    name: str
+    `models` () means: every model that is offered.
+    """
+
+    name: str = field(metadata={"form": "label"})
     key_sha256: str
-    requests_per_minute: int | None = None
-    tokens_per_minute: int | None = None
-    max_concurrency: int | None = None
-    budget_usd: float | None = None
-    models: tuple[str, ...] = ()
+    requests_per_minute: int | None = field(default=None, metadata={"min": 0})
+    tokens_per_minute: int | None = field(default=None, metadata={"min": 0})
+    max_concurrency: int | None = field(default=None, metadata={"min": 0})
+    budget_usd: float | None = field(default=None, metadata={"min": 0})
+    models: tuple[str, ...] = field(default=(), metadata={"form": "model"})
 
     @property
     def key_id(self) -> str:
@@ -72,22 +97,23 @@ class ApiKey:
 class Account:
     """A credential of ours at an upstream. `base_url` is the host's root, without a trailing slash or /v1.
 
-    Platform accounts have `api_key`; studio accounts have the three cookie values of the user's own session.
-    `models` () means: whatever the upstream lists.
+    Platform accounts have `api_key`; studio accounts have the three cookie values of the user's own
+    session. `models` () means: whatever the upstream lists. `weight` 2 makes an account come round twice as
+    often as 1. `login_time` is the operator's note of when the session began.
     """
 
-    name: str
+    name: str = field(metadata={"form": "name"})
     kind: AccountKind
     base_url: str
     api_key: Secret | None = None
     service_token: Secret | None = None
     user_id: Secret | None = None
     xiaomichatbot_ph: Secret | None = None
-    max_concurrency: int = 8
-    requests_per_minute: int | None = None
-    tokens_per_minute: int | None = None
-    weight: int = 1
-    models: tuple[str, ...] = ()
+    max_concurrency: int = field(default=8, metadata={"min": 1})
+    requests_per_minute: int | None = field(default=None, metadata={"min": 1})
+    tokens_per_minute: int | None = field(default=None, metadata={"min": 1})
+    weight: int = field(default=1, metadata={"min": 1, "max": 16})
+    models: tuple[str, ...] = field(default=(), metadata={"form": "model"})
     enabled: bool = True
     login_time: str = ""
 
@@ -96,20 +122,22 @@ class Account:
 class Listen:
     """Where the server listens. `ops_port` None: probes and /metrics on `port` only."""
 
-    host: str = "0.0.0.0"  # noqa: S104 - a server in a container must be reachable from outside it
+    # A server in a container must be reachable from outside it.
+    host: str = field(default="0.0.0.0", metadata={"form": "host"})  # noqa: S104
     port: int = field(default=8080, metadata={"min": 0, "max": 65535})
     ops_port: int | None = field(default=None, metadata={"min": 0, "max": 65535})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
-    """Seconds. `first_byte_s` counts from the request's last byte to the answer's first, for streams;
-    `idle_s`
-    between two reads; `total_s` over the whole answer; `queue_s` is how long a request waits for a free
-    account;
-    after `keepalive_s` of silence the client is sent a comment or a ping; `drain_s` is what open streams
-    get when
-    the process is told to stop; `body_s` is what a client has for sending its request."""
+    """Seconds.
+
+    `connect_s` is for the upstream's TCP and TLS handshakes. `first_byte_s` counts from the request's last
+    byte to the answer's first, for streams; `idle_s` between two reads; `total_s` over the whole answer.
+    `queue_s` is how long a request waits for a free account; after `keepalive_s` of silence the client is
+    sent a comment or a ping; `drain_s` is what open streams get when the process is told to stop; `body_s`
+    is what a client has for sending its request.
+    """
 
     connect_s: float = field(default=10.0, metadata={"above": 0})
     first_byte_s: float = field(default=180.0, metadata={"above": 0})
@@ -122,9 +150,7 @@ class Timeouts:
 
 
 class ToolsMode(StrEnum):
-    """AUTO offers declared tools in the prompt on studio accounts; OFF does not (the seed's no-tools
-    edition).
-    """
+    """AUTO offers declared tools in the prompt on studio accounts; OFF does not."""
 
     AUTO = "auto"
     OFF = "off"
@@ -132,14 +158,14 @@ class ToolsMode(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tools:
+    """How tools are offered where the wire has no field for them."""
+
     mode: ToolsMode = ToolsMode.AUTO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Storage:
-    """How long Redis keeps what, in seconds: 30 days of messages and responses, 7 of reasoning, 29 of
-    batches.
-    """
+    """How long Redis keeps what: 30 days of messages and responses, 7 of reasoning, 29 of batches."""
 
     messages_ttl_s: int = field(default=30 * 86400, metadata={"min": 60})
     responses_ttl_s: int = field(default=30 * 86400, metadata={"min": 60})
@@ -163,11 +189,15 @@ class Security:
     `studio_user_agent` is what studio accounts are called with: our own name, not a browser's.
     """
 
-    cors_origins: tuple[str, ...] = ()
-    studio_user_agent: str = "mimo-gateway/0.1 (+studio wire, own session)"
+    cors_origins: tuple[str, ...] = field(default=(), metadata={"form": "origin"})
+    studio_user_agent: str = field(
+        default="mimo-gateway/0.1 (+studio wire, own session)", metadata={"form": "header"}
+    )
 
 
 class LogLevel(StrEnum):
+    """The least severe lines that are written."""
+
     DEBUG = "debug"
     INFO = "info"
     WARNING = "warning"
@@ -176,6 +206,8 @@ class LogLevel(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Log:
+    """What is written to standard output."""
+
     level: LogLevel = LogLevel.INFO
 
 
@@ -195,11 +227,15 @@ class LoopGuard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """The whole configuration. `is_demo`: no file was given; the simulator is the upstream."""
+    """The whole configuration. `is_demo`: no file was given; the simulator is the upstream.
+
+    `models` () offers whatever the upstreams list. `model_aliases` come before the shipped ones; an empty
+    target switches off what its pattern matches.
+    """
 
     api_keys: tuple[ApiKey, ...]
     mimo_accounts: tuple[Account, ...]
-    models: tuple[str, ...] = ()
+    models: tuple[str, ...] = field(default=(), metadata={"form": "model"})
     model_aliases: Mapping[str, str] = field(default_factory=dict)
     redis_url: Secret = field(default=Secret("embedded"))
     listen: Listen = Listen()
