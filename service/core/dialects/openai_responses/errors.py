@@ -80,7 +80,7 @@ def response_error(error: GatewayError) -> dict[str, object]:
     code = "insufficient_quota" if error.code == "insufficient_quota" else _ROWS[error.kind].stream_code
     message = error.message
     if code == "rate_limit_exceeded" and error.retry_after_s is not None:
-        message = f"{message} Please try again in {error.retry_after_s:.3f}s."
+        message = f"{message.rstrip('. ')}. Please try again in {error.retry_after_s:.3f}s."
     return {"code": code, "message": message}
 
 

@@ -99,8 +99,9 @@ def test_type(error: GatewayError, kind: str) -> None:
 
 
 def test_known_wait_stands_in_the_message_of_a_failed_response() -> None:
-    shown = response_error(RateLimited("Too many requests.", retry_after_s=11.0539))
-    assert shown["message"] == "Too many requests. Please try again in 11.054s."
+    for message in ("Too many requests.", "Too many requests"):
+        shown = response_error(RateLimited(message, retry_after_s=11.0539))
+        assert shown["message"] == "Too many requests. Please try again in 11.054s."
 
 
 def test_error_event_is_a_stream_of_its_own() -> None:
