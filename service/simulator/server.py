@@ -14,6 +14,7 @@ from service.simulator.options import SimulatorOptions
 from service.simulator.platform.chat import ChatWire
 from service.simulator.platform.messages import MessagesWire
 from service.simulator.platform.models import list_models
+from service.simulator.platform.responses import ResponsesWire
 from service.simulator.record import Record
 from service.simulator.studio import resources
 from service.simulator.studio.chat import FAST_PATH, StudioWire
@@ -47,6 +48,7 @@ def _platform_routes() -> list[web.RouteDef]:
     return [
         web.post("/v1/chat/completions", _on(ChatWire())),
         web.post("/anthropic/v1/messages", _on(MessagesWire())),
+        web.post("/v1/responses", _on(ResponsesWire())),
         web.get("/v1/models", list_models),
     ]
 

@@ -35,6 +35,13 @@ class Wrong(Exception):
         self.message = message
 
 
+class Unsupported(Wrong):
+    """A Responses feature that the platform does not have: its own error body, unlike all others."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("", message=message)
+
+
 def error_json(status: int, directive: Directive = NO_DIRECTIVE) -> bytes:
     """The error body of a status, each part replaced by the directive's word where it has one."""
     code, message, param, kind = _BODIES.get(status, (str(status), f"HTTP {status}", "", ""))
@@ -56,6 +63,8 @@ def refusal(world: World, status: int, *, streams: bool, directive: Directive = 
 
 def wrong_request(world: World, wrong: Wrong, *, streams: bool) -> Refusal:
     words = {"param": wrong.param, "message": wrong.message}
+    if isinstance(wrong, Unsupported):
+        words |= {"code": "responses_feature_not_supported", "type": "unsupported_feature"}
     return refusal(world, wrong.status, streams=streams, directive=Directive(words))
 
 
