@@ -20,7 +20,7 @@ _OPEN = "[[sim:"
 _WORD = re.compile(r'\s*([a-z][a-z0-9_]*)(?:=("(?:[^"\\]|\\.)*"|[^\s\]"]+))?')
 _CLOSE = re.compile(r"\s*\]\]")
 
-CHOICE_WORDS = frozenset({"id", "times", "every", "account", "on", "scope"})
+CHOICE_WORDS = frozenset({"id", "times", "every", "account", "on"})
 BEFORE_WORDS = frozenset(
     {"delay_ms", "drop", "status", "retry_after", "message", "code", "type", "param", "html", "json200"}
     | {"empty_body", "sensitive"}
