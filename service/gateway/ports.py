@@ -144,14 +144,18 @@ class Objects(Protocol):
     """Answers kept for their owner. A foreign id is as unknown as one that never was: the key is part of
     the name.
 
-    `kind` is `message` or `response`; `body` any bytes."""
+    `kind` is `message`, `response` or `item`; bodies are any bytes."""
 
-    async def save(self, kind: str, key_id: str, object_id: str, body: bytes) -> None: ...
+    async def save(self, kind: str, key_id: str, bodies: Mapping[str, bytes]) -> None:
+        """Keep each body under its id, in one round trip. A Redis that is away costs the copies, no more."""
+        ...
 
-    async def load(self, kind: str, key_id: str, object_id: str) -> bytes | None: ...
+    async def load(self, kind: str, key_id: str, object_ids: Sequence[str]) -> Mapping[str, bytes]:
+        """Those of the objects that are known, in one round trip. Raises StoreUnavailable."""
+        ...
 
     async def delete(self, kind: str, key_id: str, object_id: str) -> bool:
-        """True when there was something to delete."""
+        """True when there was something to delete. Raises StoreUnavailable."""
         ...
 
 

@@ -1,29 +1,58 @@
-"""Answers kept for their owner: stored messages and responses. Fits `ports.Objects`."""
+"""Answers kept for their owner: messages, responses and their items by id. Fits `ports.Objects`."""
 
 from __future__ import annotations
 
+import asyncio
+import zlib
+from collections.abc import Mapping, Sequence
+
 from service.config import Storage
+from service.core.errors import StoreUnavailable
 from service.store import keys
 from service.store.client import Store
 
+_LEVEL = 1  # fast: an answer's JSON shrinks to a third at 100 MB/s
+
 
 class RedisObjects:
-    """One string for each. The owner's key id is part of the name: a foreign id is as unknown as none."""
+    """Compressed strings with the configured lifetime."""
 
     def __init__(self, store: Store, storage: Storage) -> None:
         self._store = store
-        self._ttl_s_by_kind = {"message": storage.messages_ttl_s, "response": storage.responses_ttl_s}
+        responses_ttl_s = storage.responses_ttl_s
+        self._ttl_s = {
+            "message": storage.messages_ttl_s,
+            "response": responses_ttl_s,
+            "item": responses_ttl_s,
+        }
 
-    async def save(self, kind: str, key_id: str, object_id: str, body: bytes) -> None:
-        """Raises StoreUnavailable."""
-        await self._store.command(
-            "SET", keys.stored(kind, key_id, object_id), body, "EX", self._ttl_s_by_kind[kind]
+    async def save(self, kind: str, key_id: str, bodies: Mapping[str, bytes]) -> None:
+        """A Redis that is away costs the copies, which is counted, not the answer.
+
+        Commands sent side by side travel in one round trip."""
+        ttl_s = self._ttl_s[kind]
+        saved = (
+            self._store.command(
+                "SET", keys.stored(kind, key_id, object_id), zlib.compress(body, _LEVEL), "EX", ttl_s
+            )
+            for object_id, body in bodies.items()
         )
+        try:
+            await asyncio.gather(*saved)
+        except StoreUnavailable:
+            self._store.degraded("objects")
 
-    async def load(self, kind: str, key_id: str, object_id: str) -> bytes | None:
-        """None when there is none. Raises StoreUnavailable."""
-        body: bytes | None = await self._store.command("GET", keys.stored(kind, key_id, object_id))
-        return body
+    async def load(self, kind: str, key_id: str, object_ids: Sequence[str]) -> Mapping[str, bytes]:
+        """What is unknown, foreign or expired is not in the answer. Raises StoreUnavailable."""
+        if not object_ids:
+            return {}
+        names = [keys.stored(kind, key_id, object_id) for object_id in object_ids]
+        stored = await self._store.command("MGET", *names)
+        return {
+            object_id: zlib.decompress(body)
+            for object_id, body in zip(object_ids, stored, strict=True)
+            if body is not None
+        }
 
     async def delete(self, kind: str, key_id: str, object_id: str) -> bool:
         """True when there was something to delete. Raises StoreUnavailable."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 
 from aiohttp import web
@@ -85,7 +86,7 @@ def _telling_stop(conversation: Conversation) -> Conversation:
 def _keep(request: web.Request, head: AnswerHead, body: bytes) -> None:
     """Off the client's path; a Redis that is away costs the copy, not the answer."""
     services = request.app[SERVICES]
-    saved = services.objects.save("message", request[API_KEY].key_id, head.answer_id, body)
+    saved = services.objects.save("message", request[API_KEY].key_id, {head.answer_id: body})
     services.background.spawn(saved, name="keep_message")
 
 
@@ -100,12 +101,13 @@ async def count_tokens(request: web.Request) -> web.Response:
 async def show(request: web.Request) -> web.Response:
     """A message that this key was given before. Raises NotFound."""
     message_id = request.match_info["message_id"]
-    body = None
+    found: Mapping[str, bytes] = {}
     if _MESSAGE_ID.fullmatch(message_id):
-        body = await request.app[SERVICES].objects.load("message", request[API_KEY].key_id, message_id)
-    if body is None:
+        objects = request.app[SERVICES].objects
+        found = await objects.load("message", request[API_KEY].key_id, [message_id])
+    if message_id not in found:
         raise NotFound("No message with this id is kept for this API key.")
-    return web.Response(body=body, content_type="application/json")
+    return web.Response(body=found[message_id], content_type="application/json")
 
 
 def _headers(request: web.Request, answer: Answer) -> dict[str, str]:

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 import openai
 import orjson
 import pytest
-from conftest import API_KEY, Running
 from openai import OpenAI
+
+from tests.clients.processes import API_KEY, Running
 
 pytestmark = pytest.mark.slow  # real processes: a request takes tens of milliseconds, their start a second
 
@@ -100,9 +101,11 @@ def test_reasoning_is_visible_as_reasoning_content(client: OpenAI) -> None:
 
 
 def test_thinking_can_be_switched_off(client: OpenAI) -> None:
-    message = client.chat.completions.create(
-        model=MODEL, messages=user("Why?"), reasoning_effort="none"
-    ).choices[0].message
+    message = (
+        client.chat.completions.create(model=MODEL, messages=user("Why?"), reasoning_effort="none")
+        .choices[0]
+        .message
+    )
     assert not getattr(message, "reasoning_content", None)
 
 
@@ -179,7 +182,8 @@ def png(side: int = 4) -> bytes:
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
     head = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    pieces = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + pieces
 
 
 def test_image_by_data_url_reaches_the_model(client: OpenAI) -> None:
@@ -190,7 +194,7 @@ def test_image_by_data_url_reaches_the_model(client: OpenAI) -> None:
 
 
 def test_text_file_is_read(client: OpenAI) -> None:
-    data = base64.b64encode("the password is swordfish".encode()).decode()
+    data = base64.b64encode(b"the password is swordfish").decode()
     content = [
         {"type": "text", "text": "Summarize this file"},
         {"type": "file", "file": {"filename": "notes.md", "file_data": data}},
@@ -207,7 +211,10 @@ def test_models_are_listed_and_retrieved(client: OpenAI) -> None:
     assert client.models.retrieve("mimo-v2.6-flash").id == "mimo-v2.6-flash"
 
 
-@pytest.mark.parametrize("name", ["mimo-v2-pro", "mimo-v2-flash", "mimo-v2-omni", "mimo-v2.5", "MiMo-V2.6-Pro"])
+OTHER_NAMES = ["mimo-v2-pro", "mimo-v2-flash", "mimo-v2-omni", "mimo-v2.5", "MiMo-V2.6-Pro"]
+
+
+@pytest.mark.parametrize("name", OTHER_NAMES)
 def test_names_of_the_past_and_other_spellings_are_served(client: OpenAI, name: str) -> None:
     raw = client.chat.completions.with_raw_response.create(model=name, messages=user("Hello"))
     assert raw.parse().model.startswith("mimo-v2.6-")
@@ -215,9 +222,11 @@ def test_names_of_the_past_and_other_spellings_are_served(client: OpenAI, name: 
 
 
 def test_wrong_key_is_401(gateway: Running) -> None:
-    with OpenAI(base_url=f"{gateway.base_url}/v1", api_key="sk-wrong", max_retries=0) as client:
-        with pytest.raises(openai.AuthenticationError) as caught:
-            client.chat.completions.create(model=MODEL, messages=user("Hello"))
+    with (
+        OpenAI(base_url=f"{gateway.base_url}/v1", api_key="sk-wrong", max_retries=0) as client,
+        pytest.raises(openai.AuthenticationError) as caught,
+    ):
+        client.chat.completions.create(model=MODEL, messages=user("Hello"))
     assert caught.value.code == "invalid_api_key"
     assert "sk-wrong" not in str(caught.value)
 

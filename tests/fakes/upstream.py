@@ -15,7 +15,8 @@ from service.core.events import Event
 
 @dataclass
 class Script:
-    """One attempt. `refusal` is raised instead of an answer; each batch of events is one read; `cut` is raised
+    """One attempt. `refusal` is raised instead of an answer; each batch of events is one read; `cut` is
+    raised
     after the last read; `stalls` waits for ever there."""
 
     batches: Sequence[Sequence[Event]] = ()
@@ -27,7 +28,9 @@ class Script:
 
 @dataclass
 class FakeUpstream:
-    """Fits ports.Upstream. `opened` holds account names in order; `open_calls` counts what is not closed yet."""
+    """Fits ports.Upstream. `opened` holds account names in order; `open_calls` counts what is not closed
+    yet.
+    """
 
     scripts: list[Script] = field(default_factory=list)
     opened: list[str] = field(default_factory=list)
