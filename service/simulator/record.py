@@ -14,7 +14,8 @@ from service.core.events import Usage
 
 @dataclass(slots=True, kw_only=True)
 class Entry:
-    """One request. `outcome` is open until it ends: then answered, refused, faulted or client_closed.
+    """One request. `outcome` is open until it ends: then answered, refused, faulted, client_closed, or failed
+    where the simulator itself is wrong (or the body was too large).
 
     `usage` is set once the whole answer has left; times are seconds of the loop's clock. `raw` is the body as
     received, b"" once the record needed the room.
@@ -61,10 +62,10 @@ class Entry:
         return {
             "number": self.number,
             "method": self.method,
-            "path": self.path,
+            "path": _clean(self.path),
             "endpoint": self.endpoint,
-            "query": dict(self.query),
-            "headers": dict(self.headers),
+            "query": {_clean(name): _clean(value) for name, value in self.query.items()},
+            "headers": {_clean(name): _clean(value) for name, value in self.headers.items()},
             "account": self.account,
             "model": self.model,
             "directive": dict(self.directive),
@@ -76,6 +77,11 @@ class Entry:
             "client_closed": self.client_closed,
             "client_closed_after_ms": None if closed_after_s is None else round(closed_after_s * 1000, 1),
         }
+
+
+def _clean(text: str) -> str:
+    """Bytes that were no UTF-8 come as lone surrogates, which JSON cannot hold."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def _usage_json(usage: Usage | None) -> dict[str, int] | None:

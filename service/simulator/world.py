@@ -181,6 +181,8 @@ class World:
                 entry.outcome = "client_closed"
             raise
         finally:
+            if entry.outcome == "open":
+                entry.outcome = "failed"
             entry.finished_at_s = loop.time()
             self.record.close(entry, generation)
 

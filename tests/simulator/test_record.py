@@ -69,3 +69,21 @@ async def test_waiting_ends_with_a_timeout(call):
     with pytest.raises(TimeoutError):
         await call.record.wait(lambda record: record.open_requests > 5, timeout_s=0.01)
     await call.record.wait_idle(timeout_s=0.01)
+
+
+async def test_bytes_that_are_no_utf_8_are_shown_all_the_same(call):
+    host, _, port = call.sim.base_url.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"GET /v1/models HTTP/1.1\r\nHost: x\r\napi-key: \xff\xfe\r\nConnection: close\r\n\r\n")
+    assert (await reader.read()).startswith(b"HTTP/1.1 401")
+    writer.close()
+    await writer.wait_closed()
+    shown = (await call.get("/simulator/record")).json
+    assert shown["requests"][0]["headers"]["api-key"] == "??"
+
+
+async def test_too_large_a_body_is_413_and_counts_as_failed(start):
+    async with start(SimulatorOptions(max_body_bytes=100)) as call:
+        assert (await call.chat("x" * 200)).status == 413
+        assert call.record.last.outcome == "failed"
+        assert call.record.open_requests == 0

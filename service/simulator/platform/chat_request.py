@@ -16,6 +16,7 @@ from service.simulator.platform import rules
 from service.simulator.platform.errors import REASONING_MISSING, Wrong
 from service.simulator.platform.media import seen_media
 from service.simulator.platform.rules import NO_IMAGE_SUPPORT, NOT_PRESENT, NOT_SET, as_array, as_object
+from service.simulator.wishes import read_wishes
 
 _ROLES = frozenset({"developer", "system", "user", "assistant", "tool"})
 
@@ -36,6 +37,7 @@ def check_chat(
     tools, searches = _tools(body, has_web_search=has_web_search)
     text, blocks = split_directives(reader.text)
     wants_json = _wants_json(body)
+    wishes = read_wishes(reader.system_text())
     return Ask(
         model=model.id,
         text=text,
@@ -46,6 +48,8 @@ def check_chat(
         searches_web=searches,
         results=tuple(reader.results),
         media=tuple(reader.media),
+        forced=wishes.forced,
+        allows_parallel=wishes.allows_parallel,
         wants_json=wants_json,
         json_schema=found_json_schema(reader.all_text()) if wants_json else None,
         max_tokens=_max_tokens(body),
@@ -99,12 +103,17 @@ class _MessageReader:
         self._thinks = thinks
         self._names: dict[str, str] = {}
         self._texts: list[str] = []
+        self._system_texts: list[str] = []
         self.text = ""  # the last user text
         self.results: list[tuple[str, str]] = []  # since the last assistant message
         self.media: list[SeenMedia] = []  # since the last assistant message
 
     def all_text(self) -> str:
+        """What system and user said, in order."""
         return "\n".join(self._texts)
+
+    def system_text(self) -> str:
+        return "\n".join(self._system_texts)
 
     def read(self, message: Mapping[str, object], where: str) -> None:
         role = message.get("role")
@@ -119,6 +128,8 @@ class _MessageReader:
             self._texts.append(text)
             if role == "user":
                 self.text = text
+            else:
+                self._system_texts.append(text)
 
     def _assistant(self, message: Mapping[str, object], where: str) -> None:
         self.results, self.media = [], []

@@ -14,12 +14,10 @@ from functools import lru_cache
 
 from service.simulator.brain import Tool
 from service.simulator.jsonfind import json_objects
+from service.simulator.wishes import read_wishes
 
 _SECTION = re.compile(r"^<(user|assistant|tool_results|system)>\n(.*?)\n</\1>$", re.DOTALL | re.MULTILINE)
 _CONVERSATION = re.compile(r"^<conversation>\n(.*)\n</conversation>$", re.DOTALL | re.MULTILINE)
-_FORCED = re.compile(r"must call the tool `([^`]+)`")
-_SINGLE_CALL = "Call at most one tool"
-_JSON_WISH = "JSON object and nothing else"
 _SCHEMA_WISH = re.compile(r"JSON Schema:\s*$")
 _NAME = r"""["'`*]*([A-Za-z_][\w.-]{0,63})"""
 # where a tool's name may stand before its schema, the surest form first
@@ -67,15 +65,15 @@ def read_prompt(query: str) -> Reading:
         elif name == "tool_results":
             results.append((_result_name(body), _plain(body)))
     tools, schema = _declared(system)
-    forced = _FORCED.search(closing)
+    wishes = read_wishes(system + closing)
     return Reading(
         text=text,
         tools=tools,
         results=tuple(results),
-        wants_json=_JSON_WISH in system,
+        wants_json=wishes.wants_json,
         json_schema=schema,
-        forced=forced[1] if forced else None,
-        allows_parallel=_SINGLE_CALL not in closing,
+        forced=wishes.forced,
+        allows_parallel=wishes.allows_parallel,
     )
 
 

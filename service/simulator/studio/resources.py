@@ -123,7 +123,9 @@ async def conversation_delete(call: Call) -> web.Response:
         body = orjson.loads(await call.request.read())
     except orjson.JSONDecodeError as error:
         raise envelope.fail(400) from error
-    identities = body if isinstance(body, list) else [body.get("conversationId")]
+    if isinstance(body, dict):
+        body = [body.get("conversationId")]
+    identities = body if isinstance(body, list) else []
     for identity in identities:
         call.world.conversations.pop(str(identity), None)
     return envelope.succeed(None)

@@ -4,6 +4,8 @@ import re
 
 import orjson
 
+from service.simulator import PlatformAccount, SimulatorOptions
+
 ALL_NULL = {"content": None, "reasoning_content": None, "role": None, "tool_calls": None}
 
 
@@ -159,3 +161,25 @@ async def test_json_mode_without_a_schema_still_answers_json(call):
 async def test_forced_choice_is_ignored_as_on_the_real_platform(call, weather):
     reply = await call.chat("Weather in Rome, please", tools=[weather], tool_choice="none")
     assert reply.json["choices"][0]["finish_reason"] == "tool_calls"
+
+
+async def test_wishes_in_words_are_obeyed(call, weather):
+    other = {"type": "function", "function": {"name": "other", "parameters": {"type": "object"}}}
+    wish = {"role": "system", "content": "You must call the tool `other` now. Call at most one tool."}
+    messages = [{"role": "user", "content": "Both, in Paris and Rome"}, wish]
+    message = (await call.chat(messages=messages, tools=[weather, other])).json["choices"][0]["message"]
+    assert [one["function"]["name"] for one in message["tool_calls"]] == ["other"]
+
+
+async def test_web_search_brings_all_sources_in_the_first_chunk(start):
+    account = PlatformAccount(name="a", api_key="sk-a", has_web_search=True)
+    tools = [{"type": "web_search", "max_keyword": 3}]
+    async with start(SimulatorOptions(platform=(account,))) as call:
+        first, *_, last = (await call.chat("News?", tools=tools, stream=True)).chunks
+        message = (await call.chat("News?", tools=tools)).json["choices"][0]["message"]
+    assert set(first["choices"][0]["delta"]["annotations"][0]) == {
+        *("type", "url", "title", "summary", "site_name", "publish_time", "logo_url")
+    }
+    assert message["annotations"] == first["choices"][0]["delta"]["annotations"]
+    assert message["error_message"] == ""
+    assert last["usage"]["web_search_usage"] == {"tool_usage": 1, "page_usage": 1}
