@@ -17,12 +17,11 @@ from service.config import Account
 from service.core.errors import StoreUnavailable
 from service.core.leases import AccountHealth, AccountState, Lease, Penalty
 from service.store import keys
-from service.store.client import Argument, Call, Store
+from service.store.client import Argument, Call, Store, redis_time
 from service.store.local_accounts import EXPIRED_REASONS, LocalAccounts, PoolSettings
 from service.store.pipe import Reply, Spawn
 from service.store.refusals import NotLeased, Refusal, no_candidates, refused
 
-_NOW = 0  # the scripts ask Redis for the time
 _MAX_OWED = 1024
 _STATE_TTL_MS = keys.STATE_TTL_S * 1000
 
@@ -38,12 +37,14 @@ class RedisAccounts:
         settings: PoolSettings | None = None,
         worker_id: str = "",
         monotonic_s: Callable[[], float] = time.monotonic,
+        now_ms: Callable[[], int] = redis_time,
     ) -> None:
         self._store = store
         self._spawn = spawn
         self._settings = PoolSettings() if settings is None else settings
         self._worker_id = worker_id or uuid.uuid4().hex
         self._monotonic_s = monotonic_s
+        self._now_ms = now_ms
         self._local = LocalAccounts(settings=self._settings, monotonic_s=monotonic_s, share_of=store.share_of)
         self._tokens_by_lease: dict[str, int] = {}  # leases this process holds, with their estimates
         self._sleepers: list[tuple[int, asyncio.Future[None]]] = []
@@ -68,7 +69,7 @@ class RedisAccounts:
             return await self._acquire_shared(usable, lease_id, estimated_tokens, sticky_key, wait_s)
         except StoreUnavailable:
             self._owe(f"abandon {lease_id}", self._abandon_call(usable, lease_id, estimated_tokens))
-            return self._acquire_local(usable, lease_id, sticky_key)
+            return self._acquire_local(usable, lease_id, estimated_tokens, sticky_key)
         except asyncio.CancelledError:
             # The script may have run, or may still: nobody else knows of that lease.
             call = self._abandon_call(usable, lease_id, estimated_tokens)
@@ -84,9 +85,9 @@ class RedisAccounts:
         for lease in leases:
             ids_by_account.setdefault(lease.account_name, []).append(lease.lease_id)
         ttl_ms = _ms(self._settings.lease_ttl_s)
-        calls = [Call("renew", [keys.WORKERS], [_NOW, ttl_ms, self._worker_id])]
+        calls = [Call("renew", [keys.WORKERS], [self._now_ms(), ttl_ms, self._worker_id])]
         calls += [
-            Call("renew", [keys.account(name).leases], [_NOW, ttl_ms, *lease_ids])
+            Call("renew", [keys.account(name).leases], [self._now_ms(), ttl_ms, *lease_ids])
             for name, lease_ids in ids_by_account.items()
         ]
         try:
@@ -115,7 +116,7 @@ class RedisAccounts:
         held = [keys.account(account.name) for account in accounts]
         flat = [key for one in held for key in (one.leases, one.state)]
         try:
-            rows = await self._store.run("inspect", flat, [_NOW])
+            rows = await self._store.run("inspect", flat, [self._now_ms()])
         except StoreUnavailable:
             self._store.degraded("health")
             return [self._local.health(account) for account in accounts]
@@ -151,7 +152,7 @@ class RedisAccounts:
                 keys.once(lease.lease_id),
             ],
             [
-                _NOW,
+                self._now_ms(),
                 lease.lease_id,
                 lease.account_name,
                 "success" if penalty is None else penalty.kind.value,
@@ -196,7 +197,7 @@ class RedisAccounts:
             waited_s = self._monotonic_s() - began_s
             left_s = max(wait_s - waited_s, 0.0)
             arguments = [
-                _NOW,
+                self._now_ms(),
                 lease_id,
                 _ms(self._settings.lease_ttl_s),
                 tokens,
@@ -215,9 +216,13 @@ class RedisAccounts:
                 raise refused(outcome, candidates=len(candidates), waited_s=waited_s)
             await self._sleep(self._pause_s(outcome, lease_id, left_s), place=outcome.place)
 
-    def _acquire_local(self, candidates: Sequence[Account], lease_id: str, sticky_key: str | None) -> Lease:
+    def _acquire_local(
+        self, candidates: Sequence[Account], lease_id: str, tokens: int, sticky_key: str | None
+    ) -> Lease:
         self._store.degraded("acquire")
-        outcome = self._local.take(candidates, lease_id=lease_id, sticky_key=sticky_key)
+        outcome = self._local.take(
+            candidates, lease_id=lease_id, estimated_tokens=tokens, sticky_key=sticky_key
+        )
         if isinstance(outcome, NotLeased):
             raise refused(outcome, candidates=len(candidates))
         self._tokens_by_lease[lease_id] = 0

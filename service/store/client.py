@@ -71,6 +71,11 @@ class Call:
 _UNREACHABLE = (RedisConnectionError, RedisTimeoutError, RedisClusterException, OSError, TimeoutError)
 
 
+def redis_time() -> int:
+    """What scripts take as their clock: 0 tells them to ask Redis, so workers' clocks do not matter."""
+    return 0
+
+
 def ignore(operation: str, took_s: float, outcome: Outcome, /) -> None:
     """Observes nothing."""
 

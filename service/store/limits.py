@@ -15,11 +15,10 @@ from service.config import ApiKey
 from service.core.errors import StoreUnavailable
 from service.core.leases import Admission
 from service.store import keys
-from service.store.client import Argument, Call, Store
+from service.store.client import Argument, Call, Store, redis_time
 from service.store.local_limits import LocalLimits, admitted, over_limit
 from service.store.pipe import Spawn
 
-_NOW = 0
 _LEDGER_TTL_MS = keys.LEDGER_TTL_S * 1000
 _MICRO_USD = 1_000_000
 
@@ -34,9 +33,11 @@ class RedisLimits:
         spawn: Spawn,
         slot_ttl_s: float = keys.LEASE_TTL_S,
         monotonic_s: Callable[[], float] = time.monotonic,
+        now_ms: Callable[[], int] = redis_time,
     ) -> None:
         self._store = store
         self._spawn = spawn
+        self._now_ms = now_ms
         self._slot_ttl_s = slot_ttl_s
         self._local = LocalLimits(share_of=store.share_of, monotonic_s=monotonic_s)
         self._slots: set[str] = set()  # request ids of this process that hold one
@@ -71,7 +72,7 @@ class RedisLimits:
             return
         ttl_ms = round(self._slot_ttl_s * 1000)
         calls = [
-            Call("renew", [keys.api_key(key_id).slots], [_NOW, ttl_ms, *ids])
+            Call("renew", [keys.api_key(key_id).slots], [self._now_ms(), ttl_ms, *ids])
             for key_id, ids in ids_by_key.items()
         ]
         try:
@@ -111,7 +112,7 @@ class RedisLimits:
                 usage_key,
             ],
             [
-                _NOW,
+                self._now_ms(),
                 admission.request_id,
                 admission.reserved_tokens,
                 -1 if used_tokens is None else used_tokens,
@@ -130,7 +131,7 @@ class RedisLimits:
             "admit",
             [held.window, held.meter, held.slots],
             [
-                _NOW,
+                self._now_ms(),
                 request_id,
                 estimated_tokens,
                 _or_none(key.requests_per_minute),

@@ -1,17 +1,20 @@
 """The pool of accounts in one process's memory: what a worker falls back on when Redis is away.
 
-The same decisions as `lua/acquire.lua` and `lua/release.lua`, on this worker's share of each account's slots.
-It remembers no minute: the upstream's own 429 does, for as long as the outage lasts.
+The same decisions as `lua/acquire.lua` and `lua/release.lua`, on this worker's share of each account's slots
+and minute.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from service.config import Account
 from service.core.leases import AccountHealth, AccountState, Penalty, PenaltyKind
 from service.store.refusals import NotLeased, Refusal
+
+_MINUTE_S = 60.0
 
 EXPIRED_REASONS = frozenset({"session_expired", "expired"})
 
@@ -46,6 +49,7 @@ class _State:
     open_until_s: float = 0.0
     probe: str = ""
     why: str = ""
+    minute: deque[tuple[float, int]] = field(default_factory=deque)  # (at_s, tokens)
 
 
 class LocalAccounts:
@@ -62,13 +66,18 @@ class LocalAccounts:
         self._clock = 0.0
 
     def take(
-        self, candidates: Sequence[Account], *, lease_id: str, sticky_key: str | None
+        self,
+        candidates: Sequence[Account],
+        *,
+        lease_id: str,
+        estimated_tokens: int = 0,
+        sticky_key: str | None = None,
     ) -> str | NotLeased:
         """The name of the account whose slot was taken, or why there is none. Never waits."""
         for account in candidates:
             if lease_id in self._state(account.name).lease_ids:
                 return account.name
-        looks = [(account, *self._look(account)) for account in candidates]
+        looks = [(account, *self._look(account, estimated_tokens)) for account in candidates]
         ready = [account for account, free, _, _ in looks if free > 0]
         if not ready:
             waits = [wait_s for _, _, wait_s, why in looks if why != "busy" and wait_s is not None]
@@ -88,6 +97,8 @@ class LocalAccounts:
         state = self._state(chosen.name)
         state.turn = self._turn(chosen) + 1 / max(chosen.weight, 1)
         state.lease_ids.add(lease_id)
+        if chosen.requests_per_minute is not None or chosen.tokens_per_minute is not None:
+            state.minute.append((self._monotonic_s(), estimated_tokens))
         if state.opens:
             state.probe = lease_id
         return chosen.name
@@ -146,7 +157,7 @@ class LocalAccounts:
     def _order(self, account: Account) -> tuple[float, float, int]:
         return self._turn(account), self._state(account.name).turn, -account.weight
 
-    def _look(self, account: Account) -> tuple[int, float | None, str]:
+    def _look(self, account: Account, tokens: int) -> tuple[int, float | None, str]:
         """Free slots, seconds until a look is worth it (None: not by itself), and why not now."""
         state, now_s = self._state(account.name), self._monotonic_s()
         if state.quarantine:
@@ -159,7 +170,29 @@ class LocalAccounts:
             return 0, 0.0, "busy"
         if state.opens and state.probe:
             return 0, 1.0, state.why
-        return free, 0.0, ""
+        minute_s = self._minute_wait_s(account, state.minute, tokens)
+        return (free, 0.0, "") if minute_s == 0 else (0, minute_s, "minute")
+
+    def _minute_wait_s(self, account: Account, minute: deque[tuple[float, int]], tokens: int) -> float | None:
+        """Seconds until the account's minute has room; 0 when it has, None when it never will."""
+        now_s = self._monotonic_s()
+        while minute and minute[0][0] <= now_s - _MINUTE_S:
+            minute.popleft()
+        excess = 0
+        if account.requests_per_minute is not None:
+            if account.requests_per_minute == 0:
+                return None
+            excess = len(minute) + 1 - self._share_of(account.requests_per_minute)
+        excess_tokens = 0
+        if account.tokens_per_minute is not None and minute:
+            used = sum(used for _, used in minute)
+            excess_tokens = used + tokens - self._share_of(account.tokens_per_minute)
+        wait_s = 0.0
+        for at_s, used in minute:
+            if excess <= 0 and excess_tokens <= 0:
+                break
+            excess, excess_tokens, wait_s = excess - 1, excess_tokens - used, at_s + _MINUTE_S - now_s
+        return wait_s
 
     def _book(self, state: _State, penalty: Penalty | None, *, is_probe: bool) -> None:
         now_s = self._monotonic_s()

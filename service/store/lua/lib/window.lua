@@ -22,7 +22,7 @@ local function window_read(zset, hash, now)
     local sum = 0
     for _, member in ipairs(gone) do sum = sum + tokens_of(member) end
     redis.call('ZREM', zset, unpack(gone))
-    tokens = redis.call('HINCRBY', hash, 'window_tokens', -sum)
+    tokens = redis.call('HINCRBY', hash, 'window_tokens', 0 - sum)  -- -sum may be -0, which is no integer
   end
   local requests = redis.call('ZCARD', zset)
   if requests == 0 and tokens ~= 0 then  -- one of the two keys was lost: the entries are the truth
