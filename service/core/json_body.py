@@ -9,13 +9,10 @@ Source: error bodies of the OpenAI API as quoted in public issue threads, read 2
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import TypeVar
 
 import orjson
 
 from service.core.errors import InvalidRequest
-
-_T = TypeVar("_T")
 
 _TYPE_WORDS: Mapping[type, str] = {
     str: "a string",
@@ -121,25 +118,28 @@ def wrong_value(value: object, param: str, supported: Collection[str]) -> Invali
 
 def required_string(source: Mapping[str, object], key: str, at: str = "") -> str:
     value = source.get(key)
-    return value if type(value) is str else _required(source, key, at, str, "a string")
+    if type(value) is str:
+        return value
+    raise _unfit(source, key, at, "a string")
 
 
 def required_array(source: Mapping[str, object], key: str, at: str = "") -> list[object]:
     value = source.get(key)
-    return value if type(value) is list else _required(source, key, at, list, "an array")
+    if type(value) is list:
+        return value
+    raise _unfit(source, key, at, "an array")
 
 
 def required_object(source: Mapping[str, object], key: str, at: str = "") -> dict[str, object]:
     value = source.get(key)
-    return value if type(value) is dict else _required(source, key, at, dict, "an object")
-
-
-def _required(source: Mapping[str, object], key: str, at: str, kind: type[_T], expected: str) -> _T:
-    value = source.get(key)
-    if isinstance(value, kind):
+    if type(value) is dict:
         return value
+    raise _unfit(source, key, at, "an object")
+
+
+def _unfit(source: Mapping[str, object], key: str, at: str, expected: str) -> InvalidRequest:
     param = path_of(at, key)
-    raise wrong_type(value, param, expected) if key in source else missing(param)
+    return wrong_type(source[key], param, expected) if key in source else missing(param)
 
 
 # --- fields that may be absent or null ----------------------------------------------------------------------
