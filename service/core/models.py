@@ -1,8 +1,8 @@
 """What each MiMo model can do and costs, and how a client's model name finds one. Data, not ifs.
 
 Source: MiMo "Models", "API Pricing" and "Model Deprecation" pages of October 2026 (mimo-api.md 1.2 and
-1.3), read
-2026-11-20. Prices are US dollars for a million tokens, pay as you go, valid since 2026-10-01.
+1.3), and the ids seen in the studio (5.7), read 2026-11-20. Prices are US dollars for a million tokens, pay
+as you go, valid since 2026-10-01.
 """
 
 from __future__ import annotations
@@ -39,8 +39,9 @@ class Price:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFacts:
-    """One model. `accepts_media_in_results`: tool messages may hold media (else it is moved to a user
-    turn).
+    """One model. `accepts_media_in_results`: tool messages may hold media (else it is moved to a user turn).
+
+    `is_fast_in_studio`: the studio serves it under a path of its own.
     """
 
     model_id: str
@@ -49,6 +50,7 @@ class ModelFacts:
     media: frozenset[MediaKind] = frozenset()
     price: Price = Price(input_usd=0.435, cached_usd=0.0036, output_usd=0.87)
     accepts_media_in_results: bool = False
+    is_fast_in_studio: bool = False
 
 
 _PRO = Price(input_usd=0.435, cached_usd=0.0036, output_usd=0.87)
@@ -60,10 +62,22 @@ FACTS: Mapping[str, ModelFacts] = {
     for facts in (
         ModelFacts(model_id="mimo-v2.6-pro", media=_ALL_MEDIA, price=_PRO),
         ModelFacts(model_id="mimo-v2.6-flash", media=_ALL_MEDIA, price=_FLASH),
-        ModelFacts(model_id="mimo-v2.6-pro-ultraspeed", media=_ALL_MEDIA, price=_ULTRASPEED),
-        ModelFacts(model_id="mimo-v2.6-pro-ultraspeed-studio", media=_ALL_MEDIA, price=_ULTRASPEED),
+        ModelFacts(
+            model_id="mimo-v2.6-pro-ultraspeed", media=_ALL_MEDIA, price=_ULTRASPEED, is_fast_in_studio=True
+        ),
+        ModelFacts(
+            model_id="mimo-v2.6-pro-ultraspeed-studio",
+            media=_ALL_MEDIA,
+            price=_ULTRASPEED,
+            is_fast_in_studio=True,
+        ),
         ModelFacts(model_id="mimo-v2.5-pro", price=_PRO),
         ModelFacts(model_id="mimo-v2.5", media=_ALL_MEDIA, price=_FLASH),
+        # Expired on the platform; the studio's configuration still lists them (mimo-api.md 5.7).
+        ModelFacts(model_id="mimo-v2.1-pro", price=_PRO),
+        ModelFacts(model_id="mimo-v2-pro", price=_PRO),
+        ModelFacts(model_id="mimo-v2-omni", media=_ALL_MEDIA, price=_FLASH),
+        ModelFacts(model_id="mimo-v2-flash", price=_FLASH),
     )
 }
 
@@ -116,8 +130,9 @@ class Resolution:
 
 
 def facts_of(model: str) -> ModelFacts:
-    """The facts of `model`; for an id that is not in the table those of a current text model."""
-    return FACTS.get(model) or ModelFacts(model_id=model)
+    """The facts of `model`. An id that is not in the table is taken for a successor of the current models,
+    which read every medium: the upstream knows better than an old table what it must refuse."""
+    return FACTS.get(model) or ModelFacts(model_id=model, media=_ALL_MEDIA)
 
 
 def is_chat_model(model: str) -> bool:
@@ -126,7 +141,8 @@ def is_chat_model(model: str) -> bool:
 
 
 def normalised(name: str) -> str:
-    """The name as MiMo spells it: lower case, no vendor prefix, no `[1m]`, hyphens, a dot in the version."""
+    """The name as MiMo spells it: lower case, no vendor prefix, no `[1m]`, hyphens, `v` and a dot in the
+    version."""
     plain = name.strip().lower().rsplit("/", 1)[-1].removesuffix("[1m]").strip()
     plain = re.sub(r"[\s_]+", "-", plain)
     return re.sub(r"^mimo-v?(\d+)[-.](\d+)(?=-|$)", r"mimo-v\1.\2", plain)
@@ -135,28 +151,48 @@ def normalised(name: str) -> str:
 def resolve(name: str, offered: Collection[str], aliases: Mapping[str, str]) -> Resolution:
     """The offered model that `name` means: itself, an alias, another spelling, a retired id's successor.
 
-    `aliases` are patterns (`*`) over the name as sent, first match wins; an exact entry wins over patterns.
-    Raises ModelNotFound.
+    `aliases` leads from names to models, `*` in a name standing for any text. An offered id always means
+    itself. Then, first match wins: an entry for the very name, another spelling, a retirement, a pattern.
+    An entry whose target is empty leads nowhere, which is how a shipped alias is switched off. Aliases of
+    aliases are not followed. Raises ModelNotFound.
     """
+    plain = normalised(name)
+    exact = next((aliases[known] for known in (name, plain) if known in aliases), None)
+    if name in offered or exact is None:
+        found = _listed(name, plain, offered)
+        if found is not None:
+            return found
+    target = exact if exact is not None else _by_pattern(name, plain, aliases)
+    served = _listed(target, normalised(target), offered) if target else None
+    if served is None:
+        raise ModelNotFound(name)
+    return Resolution(model=served.model, notes=(f"model {_shown(name)} is served by {served.model}",))
+
+
+def _listed(name: str, plain: str, offered: Collection[str]) -> Resolution | None:
+    """`name` as an offered id, as another spelling of one, or as a retired id whose successor is offered."""
     if name in offered:
         return Resolution(model=name)
-    target = aliases.get(name)
-    if target is None:
-        plain = normalised(name)
-        if plain in offered:
-            return Resolution(model=plain, notes=(f"model {_shown(name)} read as {plain}",))
-        retired = RETIRED.get(plain)
-        if retired is not None and retired.successor in offered:
-            note = f"model {plain} ended on {retired.ended_on}; {retired.successor} answers"
-            return Resolution(model=retired.successor, notes=(note,))
-        target = next((to for pattern, to in aliases.items() if fnmatchcase(plain, pattern)), None)
-    if target is None or target == name:
-        raise ModelNotFound(name)
-    if target not in offered:
-        target = resolve(target, offered, {}).model
-    return Resolution(model=target, notes=(f"model {_shown(name)} is served by {target}",))
+    if plain in offered:
+        return Resolution(model=plain, notes=(f"model {_shown(name)} read as {plain}",))
+    retired = RETIRED.get(plain)
+    if retired is None or retired.successor not in offered:
+        return None
+    note = f"model {plain} ended on {retired.ended_on}; {retired.successor} answers"
+    return Resolution(model=retired.successor, notes=(note,))
+
+
+def _by_pattern(name: str, plain: str, aliases: Mapping[str, str]) -> str | None:
+    """The target of the first pattern that matches the name as sent (in lower case) or as MiMo spells it."""
+    spellings = {name.lower(), plain}
+    for pattern, target in aliases.items():
+        # fnmatch knows more signs than `*`; here a bracket is a bracket, as in `claude-opus-4[1m]`.
+        only_stars = pattern.lower().replace("[", "[[]").replace("?", "[?]")
+        if any(fnmatchcase(spelling, only_stars) for spelling in spellings):
+            return target
+    return None
 
 
 def _shown(name: str) -> str:
     """The client's own text, made safe for a header: printable ASCII, at most 64 characters."""
-    return re.sub(r"[^ -~]", "?", name)[:64]
+    return re.sub(r"[^ -~]", "?", name[:64])

@@ -1,0 +1,155 @@
+"""What a failure costs its account, whether another account may do better, and how tokens are guessed."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.core import errors, policy
+from service.core.conversation import (
+    Conversation,
+    Media,
+    MediaKind,
+    Part,
+    Reasoning,
+    Role,
+    Text,
+    ToolCall,
+    ToolResult,
+    ToolSpec,
+    Turn,
+)
+from service.core.errors import GatewayError
+from service.core.leases import Penalty, PenaltyKind
+from service.core.policy import NextStep, chars_tokens, next_step, penalty_of, prompt_tokens, retry_pause_s
+
+COOLDOWN, QUARANTINE, FAILURE = PenaltyKind.COOLDOWN, PenaltyKind.QUARANTINE, PenaltyKind.FAILURE
+FAIL_OVER, GIVE_UP = NextStep.FAIL_OVER, NextStep.GIVE_UP
+
+
+def cost(kind: PenaltyKind, reason: str, duration_s: float = 0.0) -> Penalty:
+    return Penalty(kind=kind, reason=reason, duration_s=duration_s)
+
+
+RATE_LIMITED, ACCOUNT = errors.UpstreamRateLimited, errors.UpstreamAccountError
+REFUSED, UNAVAILABLE = errors.UpstreamRefused, errors.UpstreamUnavailable
+
+TABLE: list[tuple[str, GatewayError, NextStep, Penalty | None]] = [
+    ("429 rests for the default", RATE_LIMITED("x"), FAIL_OVER, cost(COOLDOWN, "rate_limited", 20)),
+    ("429 rests as told", RATE_LIMITED("x", retry_after_s=7), FAIL_OVER, cost(COOLDOWN, "rate_limited", 7)),
+    ("429 says now", RATE_LIMITED("x", retry_after_s=0), FAIL_OVER, cost(COOLDOWN, "rate_limited", 0)),
+    ("429 of a day", RATE_LIMITED("x", retry_after_s=86400), FAIL_OVER, cost(COOLDOWN, "rate_limited", 600)),
+    (
+        "401: a bad key or an ended session",
+        ACCOUNT("x", status=401),
+        FAIL_OVER,
+        cost(QUARANTINE, "unauthorized"),
+    ),
+    ("402 may be a burst limit", ACCOUNT("x", status=402), FAIL_OVER, cost(COOLDOWN, "no_balance", 60)),
+    ("403: region or risk control", ACCOUNT("x", status=403), FAIL_OVER, cost(QUARANTINE, "restricted")),
+    ("451: banned for a while", ACCOUNT("x", status=451), FAIL_OVER, cost(QUARANTINE, "restricted")),
+    ("461: banned for good", ACCOUNT("x", status=461), FAIL_OVER, cost(QUARANTINE, "restricted")),
+    ("400 of risk control", ACCOUNT("x", status=400), FAIL_OVER, cost(QUARANTINE, "restricted")),
+    ("5xx", UNAVAILABLE("x", status=503), FAIL_OVER, cost(FAILURE, "unavailable")),
+    ("no connection", UNAVAILABLE("x"), FAIL_OVER, cost(FAILURE, "unavailable")),
+    ("no answer of the wire", errors.UpstreamProtocolError("x"), FAIL_OVER, cost(FAILURE, "unavailable")),
+    (
+        "no byte in time",
+        errors.UpstreamTimeout(waited_s=1, phase="idle"),
+        FAIL_OVER,
+        cost(FAILURE, "timeout"),
+    ),
+    ("400: the request is wrong", REFUSED("x", status=400), GIVE_UP, None),
+    ("404: no such model", REFUSED("x", status=404), GIVE_UP, None),
+    ("421: moderation", errors.ContentFiltered("x"), GIVE_UP, None),
+    ("too long for the model", errors.ContextOverflow("x"), GIVE_UP, None),
+    ("a request that cannot be encoded", errors.InvalidRequest("x"), GIVE_UP, None),
+    ("no account left", errors.NoAccount("x"), GIVE_UP, None),
+    ("the key's own limit", errors.RateLimited("x"), GIVE_UP, None),
+    ("Redis is away", errors.StoreUnavailable("x"), GIVE_UP, None),
+    ("the process sheds load", errors.Overloaded("x"), GIVE_UP, None),
+    ("a defect of ours", errors.Internal(), GIVE_UP, None),
+    ("no API key", errors.Unauthenticated("x"), GIVE_UP, None),
+    ("a model outside the key's list", errors.PermissionDenied("x"), GIVE_UP, None),
+    ("an unknown route", errors.NotFound("x"), GIVE_UP, None),
+    ("another method", errors.MethodNotAllowed("x"), GIVE_UP, None),
+    ("an unknown model", errors.ModelNotFound("x"), GIVE_UP, None),
+    ("a huge body", errors.BodyTooLarge(max_bytes=1), GIVE_UP, None),
+]
+
+
+@pytest.mark.parametrize(("error", "step", "penalty"), [pytest.param(*row[1:], id=row[0]) for row in TABLE])
+def test_after_a_failure(error: GatewayError, step: NextStep, penalty: Penalty | None) -> None:
+    assert next_step(error) is step
+    assert penalty_of(error) == penalty
+
+
+def test_the_table_has_a_row_for_every_error() -> None:
+    classes = {
+        cls
+        for _, cls in inspect.getmembers(errors, inspect.isclass)
+        if issubclass(cls, GatewayError) and cls not in (GatewayError, errors.UpstreamError)
+    }
+    assert classes == {type(row[1]) for row in TABLE}
+
+
+def test_only_what_may_go_elsewhere_costs_the_account() -> None:
+    assert all((step is FAIL_OVER) == (penalty is not None) for _, _, step, penalty in TABLE)
+
+
+@pytest.mark.parametrize(
+    ("attempt", "jitter", "pause_s"),
+    [(2, 0.0, 0.025), (2, 0.5, 0.05), (3, 0.5, 0.1), (4, 0.5, 0.2)],
+)
+def test_pauses_double(attempt: int, jitter: float, pause_s: float) -> None:
+    assert retry_pause_s(attempt, jitter) == pytest.approx(pause_s)
+
+
+# --- token estimates ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [("", 0), ("a", 1), ("a" * 380, 101), ("好" * 380, 301), ("\ud800", 1)],
+)
+def test_a_text_is_guessed_by_its_bytes(text: str, tokens: int) -> None:
+    assert policy.text_tokens(text) == tokens
+
+
+def test_an_unkept_text_is_guessed_by_its_characters() -> None:
+    assert [chars_tokens(length) for length in (0, 1, 380)] == [0, 1, 101]
+
+
+CALL = ToolCall(call_id="c", name="f", arguments="x" * 38)
+IMAGE = Media(kind=MediaKind.IMAGE, url="http://h/i.png")
+
+
+@pytest.mark.parametrize(
+    ("part", "tokens"),
+    [
+        (Text(text="x" * 38), 11),
+        (Reasoning(text="x" * 38), 11),
+        (CALL, 19),
+        (IMAGE, 800),
+        (ToolResult(call_id="c", parts=(Text(text="x" * 38), IMAGE)), 819),
+    ],
+)
+def test_each_part_counts(part: Part, tokens: int) -> None:
+    turn = Turn(role=Role.USER, parts=(part,))
+    assert prompt_tokens(Conversation(model="m", turns=(turn,))) == 4 + tokens
+
+
+def test_tools_count() -> None:
+    schema = {"type": "object", "properties": {"city": {"type": "string"}}}
+    tool = ToolSpec(name="f", description="x" * 38, parameters=schema)
+    assert prompt_tokens(Conversation(model="m", turns=(), tools=(tool,))) == 11 + len(repr(schema)) // 4
+
+
+@given(st.lists(st.text(max_size=50), max_size=5))
+def test_more_text_never_counts_less(texts: list[str]) -> None:
+    turns = tuple(Turn(role=Role.USER, parts=(Text(text=text),)) for text in texts)
+    counts = [prompt_tokens(Conversation(model="m", turns=turns[:n])) for n in range(len(turns) + 1)]
+    assert counts == sorted(counts)
