@@ -37,7 +37,6 @@ def client_session(timeouts: Timeouts) -> aiohttp.ClientSession:
         skip_auto_headers=("User-Agent", "Accept-Encoding"),
         headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
         cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=True,
     )
 
 
