@@ -22,7 +22,7 @@ from service.simulator.usage import TOKEN_BYTES, count_tokens
 
 _QUOTE_CHARACTERS = 2_000
 _TWO_PLACES = re.compile(
-    r"\b(?:in|for|of|at)\s+([A-ZÀ-Þ][\w'’-]*(?:\s[A-ZÀ-Þ][\w'’-]*)*)\s+and\s+(?:(?:in|for|of|at)\s+)?"
+    r"\b(?i:in|for|of|at)\s+([A-ZÀ-Þ][\w'’-]*(?:\s[A-ZÀ-Þ][\w'’-]*)*)\s+and\s+(?:(?:in|for|of|at)\s+)?"
     r"([A-ZÀ-Þ][\w'’-]*(?:\s[A-ZÀ-Þ][\w'’-]*)*)"
 )
 _PARALLEL = re.compile(r"\b(?:parallel|both)\b", re.IGNORECASE)

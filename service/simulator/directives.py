@@ -32,7 +32,7 @@ PLAY_WORDS = frozenset(
 ANSWER_WORDS = frozenset(
     {"say", "raw", "raw_base64", "reasoning", "reasoning_base64", "tool_leak", "pieces", "repeat", "tokens"}
     | {"finish", "no_usage", "usage", "empty", "no_tools", "calls", "call", "args", "args_base64", "notice"}
-    | {"search", "reasoning_tokens"}
+    | {"search", "reasoning_tokens", "tips", "think_close", "bare_done"}
 )
 WORDS = CHOICE_WORDS | BEFORE_WORDS | PLAY_WORDS | ANSWER_WORDS
 

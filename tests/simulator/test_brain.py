@@ -35,6 +35,7 @@ def test_plain_answer_quotes_the_text_and_has_no_reasoning_unless_asked():
             "Compare it in Paris and New York",
             [("get_weather", {"city": "Paris"}), ("get_weather", {"city": "New York"})],
         ),
+        ("In Paris and Rome?", [("get_weather", {"city": "Paris"}), ("get_weather", {"city": "Rome"})]),
         ("Use get_time for Rome", [("get_time", {"zone": "Rome"})]),
         ("get time for Rome", [("get_time", {"zone": "Rome"})]),
         ("Do both for Rome", [("get_weather", {"city": "Rome"}), ("get_time", {"zone": "Rome"})]),

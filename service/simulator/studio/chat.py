@@ -89,7 +89,10 @@ class StudioWire:
         frames.text(_spoken(made))
         if made.usage is not None:
             frames.usage(made.usage, 1.0)
-        frames.add("finish", {"type": None, "content": "[DONE]", "usage": None})
+        if "bare_done" in made.directive:
+            frames.built.append(b"data:[DONE]\n\n")
+        else:
+            frames.add("finish", {"type": None, "content": "[DONE]", "usage": None})
         return frames.built
 
 
@@ -141,13 +144,24 @@ def _spoken(made: Made) -> str:
     answer = made.answer
     parts = []
     if answer.reasoning:
-        parts.append(f"<think>\0{answer.reasoning}</think>\0")
+        parts.append(f"<think>\0{answer.reasoning}{_think_close(made)}")
     parts.append(answer.text)
     if answer.calls:
         if answer.text:
             parts.append("\n")
         parts.append(mimoml((call.name, call.values) for call in answer.calls))
     return "".join(parts)
+
+
+def _think_close(made: Made) -> str:
+    """The tag after the thinking: whole, corrupted as it was seen once, or never sent."""
+    match made.directive.text("think_close"):
+        case "corrupt":
+            return "</thinkgt;>\0"
+        case "none":
+            return ""
+        case _:
+            return "</think>\0"
 
 
 class _Frames:
@@ -173,6 +187,9 @@ class _Frames:
             notice = self._made.world.options.studio_notice
         if notice:
             self.add("message", {"type": "text", "content": notice})
+        if "tips" in self._made.directive:
+            self.add("tip_ratio", {"type": None, "content": "0.93", "usage": None})
+            self.add("tip_truncate", {"type": None, "content": "The input was truncated.", "usage": None})
 
     def searching(self) -> None:
         if "search" not in self._made.directive:

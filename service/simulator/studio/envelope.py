@@ -34,13 +34,13 @@ def succeed(data: object) -> web.Response:
 
 
 def fail(status: int, *, code: int | None = None, message: str | None = None) -> Refusal:
-    """An error of the envelope. 401 carries the `loginUrl` that a browser would follow."""
+    """An error of the envelope. 401 and 302 carry the `loginUrl` that a browser would follow."""
     body: dict[str, object] = {
         "code": status if code is None else code,
         "msg": _MESSAGES.get(status, f"HTTP {status}") if message is None else message,
         "data": None,
     }
-    if status == 401:
+    if status in (302, 401):
         body["loginUrl"] = LOGIN_URL
     return Refusal(status, orjson.dumps(body))
 

@@ -163,3 +163,26 @@ async def _read_to_finish_and_close(call, session):
         assert call.record.account(session.name).in_flight == 0  # held, but no longer busy
         response.close()
     return call.record.last
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        ("think_close=corrupt", "<think>\0so</thinkgt;>\0yes"),
+        ("think_close=none", "<think>\0soyes"),
+        ("", "<think>\0so</think>\0yes"),
+    ],
+)
+async def test_thinking_may_close_badly(call, words, text):
+    assert (await call.studio(f'[[sim: reasoning="so" say="yes" notice="" {words}]]')).text == text
+
+
+async def test_tips_and_bare_done(call):
+    events = (await call.studio("[[sim: tips bare_done]]")).events
+    assert [event.event for event in events[2:4]] == ["tip_ratio", "tip_truncate"]
+    assert (events[-1].event, events[-1].data) == ("", b"[DONE]")
+
+
+async def test_302_has_a_login_url_too(call):
+    reply = await call.studio("[[sim: status=302]]")
+    assert (reply.status, "loginUrl" in reply.json) == (302, True)
