@@ -8,20 +8,19 @@ from collections.abc import Iterator
 import orjson
 
 _MARKS = re.compile(r'"(?:[^"\\]|\\.)*"|[{}]', re.DOTALL)
-_MAX_ATTEMPTS = 500  # braces that open no JSON, before the rest is given up
+_MAX_SCANNED = 500_000  # characters looked at in vain, where a text is full of braces that open no JSON
 
 
 def json_objects(text: str) -> Iterator[tuple[int, int, dict[str, object]]]:
     """(start, end, value) of each outermost object that parses, in order."""
-    position = 0
-    for _ in range(_MAX_ATTEMPTS):
-        start = text.find("{", position)
-        if start < 0:
-            return
+    position = scanned = 0
+    while scanned < _MAX_SCANNED and (start := text.find("{", position)) >= 0:
         position = start + 1
         end = _closing(text, start)
         value = _object(text[start:end]) if end else None
-        if value is not None:
+        if value is None:
+            scanned += (end or len(text)) - start
+        else:
             position = end
             yield start, end, value
 

@@ -166,6 +166,7 @@ class Record:
         if len(self.entries) > self._max_records:
             self.entries.popleft()
         self.open_requests += 1
+        self._wake()
         return self._generation
 
     def keep_body(self, entry: Entry, raw: bytes) -> None:
@@ -186,6 +187,10 @@ class Record:
         self.outcomes[entry.outcome] += 1
         if entry.account:
             self._count(self.account(entry.account), entry)
+        self._wake()
+
+    def _wake(self) -> None:
+        """Let everybody who waits look again."""
         self._changed.set()
         self._changed = asyncio.Event()
 
@@ -201,7 +206,7 @@ class Record:
             totals.reasoning_tokens += entry.usage.reasoning_tokens
 
     async def wait(self, holds: Callable[[Record], bool], *, timeout_s: float = 2.0) -> None:
-        """Return once `holds(record)` is true, looking whenever a request ends. Raises TimeoutError."""
+        """Return once `holds(record)` is true, looking whenever a request begins or ends. Raises TimeoutError."""
         async with asyncio.timeout(timeout_s):
             while not holds(self):
                 await self._changed.wait()

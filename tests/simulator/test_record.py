@@ -58,8 +58,7 @@ async def test_record_is_bounded_in_entries_and_bytes(start):
 async def test_clearing_forgets_open_requests_too(call):
     async with asyncio.TaskGroup() as group:
         group.create_task(call.chat("[[sim: delay_ms=40]]"))
-        await asyncio.sleep(0.02)
-        assert call.record.open_requests == 1
+        await call.record.wait(lambda record: record.open_requests == 1)
         call.record.clear()
     assert call.record.open_requests == 0
     assert call.record.outcomes == {}

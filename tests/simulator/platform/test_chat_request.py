@@ -195,3 +195,32 @@ async def test_empty_reasoning_may_be_refused_too(start):
     async with start(SimulatorOptions(accepts_empty_reasoning=False)) as call:
         assert (await call.chat(messages=assistant())).status == 400
         assert (await call.chat(messages=assistant(reasoning_content=" "))).status == 200
+
+
+@pytest.mark.parametrize(
+    "call_item",
+    [
+        {**CALL, "id": ""},
+        {**CALL, "type": "custom"},
+        {**CALL, "function": {"arguments": "{}"}},
+        {**CALL, "function": {"name": "f", "arguments": {}}},
+        {"id": "x"},
+        "text",
+    ],
+)
+async def test_malformed_call_in_the_history_is_refused(call, call_item):
+    messages = [USER, {"role": "assistant", "reasoning_content": "", "tool_calls": [call_item]}, TOOL]
+    assert (await call.chat(messages=messages)).status == 400
+
+
+async def test_audio_and_video_parts_are_seen(call):
+    content = [
+        {"type": "text", "text": "Hear and see"},
+        {"type": "input_audio", "input_audio": {"data": "data:audio/wav;base64,AAAA"}},
+        {"type": "video_url", "video_url": {"url": "https://example.com/a.mp4"}, "fps": 2},
+    ]
+    text = (await call.chat(messages=[{"role": "user", "content": content}])).json["choices"][0]["message"][
+        "content"
+    ]
+    assert "1 audio (audio/wav, 3 bytes)" in text
+    assert "1 video (video/*, by URL)" in text

@@ -121,3 +121,30 @@ async def test_image_for_a_text_only_model_is_404(start):
 
 async def test_path_without_v1_is_404(call):
     assert (await call.post("/anthropic/messages", {}, call.key())).status == 404
+
+
+@pytest.mark.parametrize(
+    "blocks",
+    [
+        [{"type": "tool_use", "name": "f", "input": {}}],
+        [{"type": "tool_use", "id": "c", "input": {}}],
+        [{"type": "tool_use", "id": "c", "name": "f", "input": "{}"}],
+        [{"type": "text"}],
+        ["text"],
+    ],
+)
+async def test_malformed_block_in_the_history_is_refused(call, blocks):
+    messages = [USER, {"role": "assistant", "content": blocks}]
+    assert (await call.messages(messages=messages, thinking={"type": "disabled"})).status == 400
+
+
+async def test_blocks_of_results_and_bad_sources(call, start):
+    result = {"type": "tool_result", "tool_use_id": "c", "content": [{"type": "text", "text": "x"}]}
+    assert (await call.messages(**said(result))).status == 200
+    assert (await call.messages(**said({**result, "content": []}))).status == 400
+    text = {"type": "text", "text": "See"}
+    for source in (None, {"type": "file"}, {"type": "base64", "data": "AAAA"}):
+        assert (await call.messages(**said(text, {"type": "image", "source": source}))).status == 400
+    assert (await call.messages(system=[{"type": "image"}])).status == 400
+    async with start(SimulatorOptions(accepts_media_in_tool_results=True)) as lenient:
+        assert (await lenient.messages(**said({**result, "content": [text, IMAGE]}))).status == 200

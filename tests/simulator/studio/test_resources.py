@@ -139,3 +139,12 @@ async def test_speech_refuses_what_it_does_not_know(studio, call):
     assert (await studio.post("/open-apis/tts/v2/generate", {})).status == 400
     assert (await studio.get("/open-apis/tts/generateStatus?taskId=x")).json["code"] == 404
     assert (await call.get("/simulator/audio/x.wav")).status == 404
+
+
+async def test_bad_json_is_400(studio):
+    for path in ("save", "list", "genTitle", "delete"):
+        assert (await studio.post(f"/open-apis/chat/conversation/{path}", b"{")).status == 400
+    assert (await studio.post("/open-apis/chat/conversation/save", b"[]")).status == 400
+    assert (await studio.post("/open-apis/chat/conversation/delete", b"5")).status == 200
+    body = {"content": {"messages": ["Good evening"]}}
+    assert (await studio.post("/open-apis/tts/v2/generate", body)).status == 400
