@@ -206,7 +206,7 @@ class Record:
             totals.reasoning_tokens += entry.usage.reasoning_tokens
 
     async def wait(self, holds: Callable[[Record], bool], *, timeout_s: float = 2.0) -> None:
-        """Return once `holds(record)` is true, looking whenever a request begins or ends. Raises TimeoutError."""
+        """Return once `holds(record)` is true; looks as requests begin and end. Raises TimeoutError."""
         async with asyncio.timeout(timeout_s):
             while not holds(self):
                 await self._changed.wait()
