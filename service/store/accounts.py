@@ -23,6 +23,7 @@ from service.store.pipe import Reply, Spawn
 from service.store.refusals import NotLeased, Refusal, no_candidates, refused
 
 _MAX_OWED = 1024
+_IS_REPEATED = 9  # where acquire.lua's argument of that meaning stands
 _STATE_TTL_MS = keys.STATE_TTL_S * 1000
 
 
@@ -149,7 +150,6 @@ class RedisAccounts:
                 account.window,
                 keys.sticky(sticky_key),
                 keys.QUEUE,
-                keys.once(lease.lease_id),
             ],
             [
                 self._now_ms(),
@@ -191,8 +191,9 @@ class RedisAccounts:
         wait_s: float,
     ) -> Lease:
         began_s = self._monotonic_s()
-        call_keys = self._acquire_keys(candidates, lease_id, sticky_key)
+        call_keys = _acquire_keys(candidates, sticky_key)
         candidate_arguments = _candidate_arguments(candidates)
+        is_repeated = lease_id in self._tokens_by_lease
         while True:
             waited_s = self._monotonic_s() - began_s
             left_s = max(wait_s - waited_s, 0.0)
@@ -206,9 +207,12 @@ class RedisAccounts:
                 _ms(self._settings.waiter_ttl_s),
                 _STATE_TTL_MS,
                 0 if sticky_key is None else 1,
+                1 if is_repeated else 0,
                 *candidate_arguments,
             ]
-            outcome = _outcome(await self._store.run("acquire", call_keys, arguments), candidates)
+            again = [*arguments[:_IS_REPEATED], 1, *candidate_arguments]
+            reply = await self._store.run("acquire", call_keys, arguments, again=again)
+            outcome = _outcome(reply, candidates)
             if isinstance(outcome, str):
                 self._tokens_by_lease[lease_id] = tokens
                 return Lease(lease_id=lease_id, account_name=outcome)
@@ -246,22 +250,8 @@ class RedisAccounts:
             timer.cancel()
             self._sleepers.remove(sleeper)
 
-    def _acquire_keys(
-        self, candidates: Sequence[Account], lease_id: str, sticky_key: str | None
-    ) -> list[str]:
-        call_keys = [
-            keys.TURNS,
-            keys.QUEUE,
-            keys.WAITERS,
-            keys.sticky(sticky_key),
-            keys.once(lease_id),
-        ]
-        for account in candidates:
-            call_keys += _account_keys(account)
-        return call_keys
-
     def _abandon_call(self, candidates: Sequence[Account], lease_id: str, tokens: int) -> Call:
-        call_keys = [keys.QUEUE, keys.WAITERS, keys.once(lease_id)]
+        call_keys = [keys.QUEUE, keys.WAITERS]
         for account in candidates:
             call_keys += _account_keys(account)
         return Call("abandon", call_keys, [lease_id, tokens])
@@ -292,10 +282,17 @@ class RedisAccounts:
         for lease in ended:
             call = Call(
                 "abandon",
-                [keys.QUEUE, keys.WAITERS, keys.once(lease.lease_id), *_account_keys_of(lease.account_name)],
+                [keys.QUEUE, keys.WAITERS, *_account_keys_of(lease.account_name)],
                 [lease.lease_id, 0],
             )
             await self._tell(f"release {lease.lease_id}", call)
+
+
+def _acquire_keys(candidates: Sequence[Account], sticky_key: str | None) -> list[str]:
+    call_keys = [keys.TURNS, keys.QUEUE, keys.WAITERS, keys.sticky(sticky_key)]
+    for account in candidates:
+        call_keys += _account_keys(account)
+    return call_keys
 
 
 def _account_keys(account: Account) -> tuple[str, str, str]:
@@ -310,13 +307,9 @@ def _account_keys_of(name: str) -> tuple[str, str, str]:
 def _candidate_arguments(candidates: Sequence[Account]) -> list[Argument]:
     arguments: list[Argument] = []
     for account in candidates:
-        arguments += (
-            account.name,
-            account.max_concurrency,
-            -1 if account.requests_per_minute is None else account.requests_per_minute,
-            -1 if account.tokens_per_minute is None else account.tokens_per_minute,
-            account.weight,
-        )
+        requests = -1 if account.requests_per_minute is None else account.requests_per_minute
+        tokens = -1 if account.tokens_per_minute is None else account.tokens_per_minute
+        arguments += (account.name, f"{account.max_concurrency} {requests} {tokens} {account.weight}")
     return arguments
 
 

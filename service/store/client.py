@@ -61,11 +61,12 @@ class StoreSettings:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One script with its keys and arguments."""
+    """One script with its keys and arguments; `again`: the arguments for a second try, None: the same."""
 
     script: str
     keys: Sequence[str]
     arguments: Sequence[Argument]
+    again: Sequence[Argument] | None = None
 
 
 _UNREACHABLE = (RedisConnectionError, RedisTimeoutError, RedisClusterException, OSError, TimeoutError)
@@ -150,11 +151,18 @@ class Store:
             self._blocking = client_of(self._target, patient)
         return self._blocking
 
-    async def run(self, name: str, keys: Sequence[str], arguments: Sequence[Argument]) -> Reply:
+    async def run(
+        self,
+        name: str,
+        keys: Sequence[str],
+        arguments: Sequence[Argument],
+        *,
+        again: Sequence[Argument] | None = None,
+    ) -> Reply:
         """The script's reply. Scripts are idempotent: after a lost connection they are sent once more.
 
         Raises StoreUnavailable within the breaker's time-out."""
-        return (await self.run_together([Call(name, keys, arguments)]))[0]
+        return (await self.run_together([Call(name, keys, arguments, again)]))[0]
 
     async def run_together(self, calls: Sequence[Call]) -> list[Reply]:
         """Several scripts in one round trip (Cluster: at once). Raises StoreUnavailable when one fails."""
@@ -266,6 +274,8 @@ class Store:
                 commands[place] = ("EVAL", scripts[place].source, *commands[place][2:])
             elif not isinstance(replies[place], RedisConnectionError):
                 raise replies[place]
+            elif (arguments := calls[place].again) is not None:
+                commands[place] = (*commands[place][: 3 + len(calls[place].keys)], *arguments)
         for place, reply in zip(again, await self._send([commands[place] for place in again]), strict=True):
             replies[place] = reply
         return replies

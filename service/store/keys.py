@@ -9,11 +9,10 @@ A `{tag}` decides a key's place in a Redis Cluster; all keys of one script share
 
 | key | type | what | lifetime |
 |---|---|---|---|
-| `mgw:{accounts}:turns` | hash | `:<account>` -> its next turn; `clock`; `ticket` | 1 day idle |
+| `mgw:{accounts}:turns` | hash | `:<account>` -> its next turn; `clock` | 1 day |
 | `mgw:{accounts}:queue` | zset | waiting lease_id -> ticket | 1 min idle |
-| `mgw:{accounts}:waiters` | hash | waiting lease_id -> its end and its candidates | 1 min idle |
+| `mgw:{accounts}:waiters` | hash | waiting lease_id -> its end and its candidates; `ticket` | 1 min idle |
 | `mgw:{accounts}:sticky:<digest>` | string | conversation -> account | 1 h idle |
-| `mgw:{accounts}:once:<lease_id>` | string | the account given, for repeated calls | lease |
 | `mgw:{accounts}:a:<name>:leases` | zset | lease_id -> expires_ms | 2 leases idle |
 | `mgw:{accounts}:a:<name>:state` | hash | cooldown, quarantine, breaker, minute's tokens | 30 days idle |
 | `mgw:{accounts}:a:<name>:window` | zset | `<tokens>:<lease_id>` -> at_ms, the last minute | 2 min idle |
@@ -77,10 +76,6 @@ def sticky(conversation: str | None) -> str:
     if conversation is None:
         return NOT_STICKY
     return NOT_STICKY + blake2b(conversation.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-
-
-def once(lease_id: str) -> str:
-    return f"{_POOL}once:{lease_id}"
 
 
 @dataclass(frozen=True, slots=True)

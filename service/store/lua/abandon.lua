@@ -1,5 +1,5 @@
 -- abandon: take back an acquire whose caller left before the answer: its place in the queue, and its lease, wherever.
--- KEYS: 1 mgw:{accounts}:queue (zset)   2 mgw:{accounts}:waiters (hash)   3 mgw:{accounts}:once:<lease_id> (string)
+-- KEYS: 1 mgw:{accounts}:queue (zset)   2 mgw:{accounts}:waiters (hash)
 -- KEYS each: 1 mgw:{accounts}:a:<name>:leases (zset)   2 mgw:{accounts}:a:<name>:state (hash)
 --       3 mgw:{accounts}:a:<name>:window (zset)
 -- ARGV: 1 lease_id  2 tokens that were reserved
@@ -8,9 +8,8 @@
 local lease_id = ARGV[1]
 redis.call('ZREM', KEYS[1], lease_id)
 redis.call('HDEL', KEYS[2], lease_id)
-redis.call('DEL', KEYS[3])
 local freed = 0
-for i = 4, #KEYS, 3 do
+for i = 3, #KEYS, 3 do
   if redis.call('ZREM', KEYS[i], lease_id) == 1 then
     freed = freed + 1
     if redis.call('HGET', KEYS[i + 1], 'probe') == lease_id then redis.call('HDEL', KEYS[i + 1], 'probe') end

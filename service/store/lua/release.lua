@@ -1,7 +1,7 @@
 -- release: give a lease back, and book what its end says of the account.
 -- KEYS: 1 mgw:{accounts}:a:<name>:leases (zset)   2 mgw:{accounts}:a:<name>:state (hash)
 --       3 mgw:{accounts}:a:<name>:window (zset)   4 mgw:{accounts}:sticky:<digest> (string account)
---       5 mgw:{accounts}:queue (zset)   6 mgw:{accounts}:once:<lease_id> (string)
+--       5 mgw:{accounts}:queue (zset)
 -- ARGV: 1 now_ms (0: TIME)  2 lease_id  3 account name  4 outcome: success, cooldown, quarantine, failure
 --       5 reason  6 duration_ms (cooldown; 0: as long as the row of cooldowns says)  7 max_failures
 --       8 first rest of the breaker, ms  9 longest rest, ms  10 state_ttl_ms  11 sticky_ttl_ms (0: not sticky)
@@ -11,11 +11,10 @@
 -- State: `failures` in a row; `opens` how often the breaker opened in a row (0: closed), `open_until`, then one `probe`;
 -- `cool_until`, `cools` in a row; `quarantine`; `why` and `since` of the last change.
 -- USES: window
-local leases, state, window, sticky, queue, once = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local leases, state, window, sticky, queue = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local now = clock_ms(ARGV[1])
 local lease_id, name, outcome, reason = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local was_held = redis.call('ZREM', leases, lease_id)
-redis.call('DEL', once)
 
 local function note(...)
   redis.call('HSET', state, 'why', reason, 'since', now, ...)

@@ -5,6 +5,7 @@
 -- counting it is the truth. Safe to repeat.
 -- USES: window
 local now = clock_ms(ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)  -- what killed workers left
 for i = 3, #ARGV do redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[i]) end
 redis.call('PEXPIRE', KEYS[1], 2 * ARGV[2])
-return redis.call('ZCOUNT', KEYS[1], '(' .. now, '+inf')
+return redis.call('ZCARD', KEYS[1])
