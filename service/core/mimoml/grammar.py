@@ -1,0 +1,508 @@
+"""The tokens of tool-call markup, once: what finds a tag also reads it and also closes it.
+
+A tag is looked for at an opening angle bracket and nowhere else. The recogniser has three answers:
+
+- NO     nothing that starts here can become a tag of the vocabulary: the bracket is text, now;
+- MAYBE  the text ends before that is known: hold what there is, ask again with more;
+- a Tag  it is one, and it ends at `end`.
+
+MAYBE is exact: it is given only where some continuation would make a tag. To have that without writing the
+grammar twice, it is built from parts that each know two patterns: `full` matches the part, `partial` matches
+a proper beginning of it that reaches the end of the text. A sequence's partial is "the first part's partial,
+or the first part and the partial of the rest"; so both patterns come from one description.
+
+    tag       = open noise? [prefix gap] word rest        closing tags have one slash, before or after the prefix
+    open      = "<" | "<<"                                CJK angle brackets are read as "<" and ">"
+    noise     = up to four of  |  ！  、  ▁               fullwidth pipes are read as "|"
+    prefix    = MiMoML | a foreign one with a separator   (tml:, antml:, dsml|, …)
+    gap       = up to four of noise, blank, ":", "-", "_" nothing at all after MiMoML
+    word      = tool_calls … function_call | invoke | function | parameter | param | tool_call_none | think
+    rest      = "=NAME" or attributes, then noise? "/"? ">"   a wrapper or call tag may lack its ">" before "<"
+
+Letters in any case. Text that is not ASCII is first brought to ASCII one character at a time (NFKC for
+fullwidth and mathematical letters, smart quotes to straight ones, zero-width characters dropped); positions
+are mapped back, and names are cut from the text as it came. Every repetition is bounded, so what MAYBE holds
+is bounded too (about 5 KB, reached by an attribute that long only).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Answer(Enum):
+    """What the recogniser says when it has no tag."""
+
+    NO = "no"
+    MAYBE = "maybe"
+
+
+class Kind(Enum):
+    """What a tag is for."""
+
+    WRAPPER = "wrapper"
+    CALL = "call"
+    PARAMETER = "parameter"
+    NONE = "none"
+    THINK = "think"
+    CDATA = "cdata"
+
+
+@dataclass(slots=True)
+class Tag:
+    """One recognised tag. `end` is the position after it.
+
+    `name` is the tool or parameter it names, None where it names none. `is_native`: written `word=NAME`.
+    `is_foreign`: under another vendor's prefix. `is_doubled`: it opened with two brackets, so a second ">"
+    may follow. `is_wrapping`: a call written as a wrapper with a name (`<tool_call name="x">`).
+    """
+
+    kind: Kind
+    end: int
+    is_close: bool = False
+    name: str | None = None
+    word: str = ""
+    is_native: bool = False
+    is_empty: bool = False
+    is_foreign: bool = False
+    is_doubled: bool = False
+    is_wrapping: bool = False
+
+    @property
+    def is_exact(self) -> bool:
+        """Our own renderer's word for: the JSON inside is to be taken as it is."""
+        return 'form="json"' in self.word
+
+
+# --- characters ---------------------------------------------------------------------------------------------
+
+OPEN_BRACKETS = "<＜﹤〈《⟨〈"
+CLOSE_BRACKETS = ">＞﹥〉》⟩〉"
+_ZERO_WIDTH = "\0\u00ad\u034f\u180e\u200b\u200c\u200d\u200e\u200f\u2060\u2061\u2062\u2063\u2064\ufe0f\ufeff"
+_FOREIGN_PREFIXES = ("antml", "tml", "dsml", "minimax", "seed", "qwen", "xai")
+
+
+def _ascii_by_character() -> dict[int, str]:
+    """Characters that are read as another one inside a tag; zero-width ones map to ""."""
+    table: dict[int, str] = {}
+    ranges = ((0xFF01, 0xFF5E), (0x1D400, 0x1D7FF), (0x2100, 0x214F), (0x24B6, 0x24E9), (0xAA, 0xBA))
+    for first, last in ranges:
+        for code in range(first, last + 1):
+            plain = unicodedata.normalize("NFKC", chr(code))
+            if len(plain) == 1 and plain.isascii():
+                table[code] = plain
+    groups = (
+        ("<", OPEN_BRACKETS[1:]),
+        (">", CLOSE_BRACKETS[1:]),
+        ("|", "｜¦‖│┃∣￨"),
+        (";", "！、▁"),  # noise of its own: a plain "!" after "<" opens a comment, not a tag
+        ('"', "“”„‟＂«»「」"),
+        ("'", "‘’‚‛＇"),
+        (" ", "\u00a0\u3000"),
+        ("", _ZERO_WIDTH),
+    )
+    for plain, characters in groups:
+        table.update(dict.fromkeys(map(ord, characters), plain))
+    return table
+
+
+_ASCII = _ascii_by_character()
+_NOT_ASCII = re.compile("[^\x01-\x7f]")
+
+
+# --- entities -----------------------------------------------------------------------------------------------
+
+_ENTITIES = {"lt": "<", "gt": ">", "amp": "&", "quot": '"', "apos": "'"}
+ENTITY = re.compile(r"&(?:(lt|gt|amp|quot|apos)|#([0-9]{1,7})|#[xX]([0-9a-fA-F]{1,6}));")
+_ENTITY_BEGINNING = re.compile(r"&[#a-zA-Z0-9]{0,9}\Z")
+
+
+def decode_entities(text: str) -> str:
+    """XML's five entities and character references, once. Anything else after "&" is itself."""
+    return ENTITY.sub(_decoded, text) if "&" in text else text
+
+
+def _decoded(match: re.Match[str]) -> str:
+    name, decimal, hexadecimal = match.groups()
+    if name is not None:
+        return _ENTITIES[name]
+    code = int(decimal) if decimal is not None else int(hexadecimal, 16)
+    is_character = 0 < code <= 0x10FFFF and not 0xD800 <= code <= 0xDFFF
+    return chr(code) if is_character else match.group()
+
+
+def entity_beginning(text: str) -> int:
+    """Where an entity begins that the end of the text cuts; the text's length when none does."""
+    match = _ENTITY_BEGINNING.search(text, max(0, len(text) - 10))
+    return match.start() if match else len(text)
+
+
+# --- patterns that know their beginnings --------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A piece of grammar: `full` matches it, `partial` a proper beginning of it at the end of the text."""
+
+    full: str
+    partial: str
+
+
+def one(characters: str) -> Part:
+    """One character of a class."""
+    return Part(characters, r"\Z")
+
+
+def some(characters: str, low: int, high: int) -> Part:
+    """`low` to `high` characters of a class."""
+    return Part(f"{characters}{{{low},{high}}}", rf"{characters}{{0,{high - 1}}}\Z")
+
+
+def word(text: str) -> Part:
+    """These very letters (in any case, where the pattern is compiled so)."""
+    return seq(*map(one, map(re.escape, text)))
+
+
+def seq(*parts: Part) -> Part:
+    """One after the other."""
+    partial = parts[-1].partial
+    for part in reversed(parts[:-1]):
+        partial = f"(?:{part.partial}|{part.full}{partial})"
+    return Part("".join(part.full for part in parts), partial)
+
+
+def alt(*parts: Part) -> Part:
+    """Any one of them."""
+    return Part(
+        "(?:" + "|".join(part.full for part in parts) + ")",
+        "(?:" + "|".join(part.partial for part in parts) + ")",
+    )
+
+
+def opt(part: Part) -> Part:
+    """It, or nothing."""
+    return Part(f"(?:{part.full})?", part.partial)
+
+
+def before(characters: str) -> Part:
+    """Nothing, where one of these characters comes next."""
+    return Part(f"(?={characters})", r"\Z")
+
+
+def up_to(part: Part, times: int) -> Part:
+    """It, from none to `times` times."""
+    result = opt(part)
+    for _ in range(times - 1):
+        result = opt(seq(part, result))
+    return result
+
+
+# --- the grammar --------------------------------------------------------------------------------------------
+
+_BLANK = some(r"[ \t\r\n]", 0, 64)
+_BRACKET = seq(one("<"), opt(one("<")))
+_NOISE = some("[|;]", 0, 4)
+_GAP = "[|;:_\\- \\t]"
+_PREFIX = alt(
+    seq(word("mimoml"), some(_GAP, 0, 4)),
+    *(seq(word(prefix), some(_GAP, 1, 4)) for prefix in _FOREIGN_PREFIXES),
+)
+_JOINT = opt(one(r"[_;\-]"))
+
+_UNQUOTED = some(r"""[^ \t\r\n"'<>|/=]""", 1, 256)
+_ENDS_VALUE = before(r"[ \t\r\n|;]*/?>")
+_QUOTED = alt(
+    *(
+        seq(
+            opt(one(r"\\")),
+            one(quote),
+            some(f"[^{quote}<>\\n]", 0, 1024),
+            alt(one(quote), _ENDS_VALUE),
+        )
+        for quote in ('"', "'")
+    )
+)
+_ATTRIBUTE = seq(
+    some(r"[ \t\r\n|;]", 1, 64),
+    some(r"[A-Za-z_:.\-]", 1, 32),
+    _BLANK,
+    one("="),
+    _BLANK,
+    alt(_QUOTED, _UNQUOTED),
+)
+_ATTRIBUTES = up_to(_ATTRIBUTE, 4)
+_EQUALS = seq(_BLANK, one("="), _BLANK)
+_TAIL = seq(_BLANK, _NOISE, _BLANK, opt(one("/")))
+_END = seq(_TAIL, one(">"))
+_END_OR_BRACKET = seq(_TAIL, alt(one(">"), before("<")))
+_CLOSE_END = alt(
+    seq(opt(seq(one("[ \\t\\r\\n=|;]"), some("[^<>\\n]", 0, 128))), one(">")),
+    seq(_BLANK, before("<")),
+)
+
+_WRAPPER_WORD = alt(
+    seq(word("tool"), _JOINT, word("call"), opt(one("s"))),
+    seq(word("function"), _JOINT, word("call"), opt(one("s"))),
+)
+_OPENERS = {
+    "none": seq(word("tool"), _JOINT, word("call"), _JOINT, word("none"), _END),
+    "wrapper": seq(_WRAPPER_WORD, _ATTRIBUTES, _END_OR_BRACKET),
+    "invoke": seq(word("invoke"), _ATTRIBUTE, _ATTRIBUTES, _END_OR_BRACKET),
+    "function": seq(
+        word("function"),
+        alt(seq(_EQUALS, alt(_QUOTED, _UNQUOTED)), seq(_ATTRIBUTE, _ATTRIBUTES)),
+        _END_OR_BRACKET,
+    ),
+    "parameter": seq(
+        word("param"),
+        opt(word("eter")),
+        alt(seq(_EQUALS, alt(_QUOTED, some(r"[^<>\n]", 1, 256))), seq(_ATTRIBUTE, _ATTRIBUTES)),
+        _END,
+    ),
+    "think": seq(word("think"), opt(word("ing")), _END),
+}
+_CLOSERS = {
+    "wrapper": seq(_WRAPPER_WORD, _CLOSE_END),
+    "call": seq(alt(word("invoke"), word("function")), _CLOSE_END),
+    "parameter": seq(word("param"), opt(word("eter")), _CLOSE_END),
+    "think": seq(word("think"), opt(word("ing")), _END),
+}
+_OPEN_HEAD = seq(_BRACKET, _NOISE, opt(_PREFIX))
+_CLOSE_HEAD = alt(
+    seq(_BRACKET, _NOISE, one("/"), _NOISE, opt(_PREFIX)),
+    seq(_BRACKET, _NOISE, _PREFIX, one("/"), _NOISE),
+)
+_CDATA = seq(one("<"), one("[!;]"), one(r"\["), word("cdata"), one(r"\["))
+
+_KIND_BY_GROUP = {
+    "none": Kind.NONE,
+    "wrapper": Kind.WRAPPER,
+    "invoke": Kind.CALL,
+    "function": Kind.CALL,
+    "parameter": Kind.PARAMETER,
+    "think": Kind.THINK,
+    "cdata": Kind.CDATA,
+    "close_wrapper": Kind.WRAPPER,
+    "close_call": Kind.CALL,
+    "close_parameter": Kind.PARAMETER,
+    "close_think": Kind.THINK,
+}
+
+
+class Vocabulary:
+    """The tags that matter in one place: a subset of the one grammar."""
+
+    __slots__ = ("_full", "_partial")
+
+    def __init__(self, *, opens: str = "", closes: str = "", has_cdata: bool = False) -> None:
+        branches: list[tuple[Part, dict[str, Part]]] = []
+        if opens:
+            branches.append((_OPEN_HEAD, {name: _OPENERS[name] for name in opens.split()}))
+        if closes:
+            branches.append((_CLOSE_HEAD, {f"close_{name}": _CLOSERS[name] for name in closes.split()}))
+        if has_cdata:
+            branches.append((Part("", r"(?!)"), {"cdata": _CDATA}))
+        fulls, partials = [], []
+        for head, words in branches:
+            named = "|".join(f"(?P<{name}>{part.full})" for name, part in words.items())
+            fulls.append(f"{head.full}(?:{named})")
+            partials.append(seq(head, alt(*words.values())).partial)
+        self._full = re.compile("|".join(fulls), re.IGNORECASE)
+        self._partial = re.compile("|".join(partials), re.IGNORECASE)
+
+    def recognise(self, text: str, position: int, *, is_final: bool = False) -> Tag | Answer:
+        """Is there a tag of this vocabulary at `position`, an opening bracket? `is_final`: no more comes."""
+        foreign = _NOT_ASCII.search(text, position, position + 96)
+        if foreign is None:
+            return self._ask(text, position, is_final)
+        if foreign.start() > position:
+            # What stands before the first odd character must be the beginning of a tag, or there is none.
+            answer = self._ask(text[position : foreign.start()], 0, False)
+            if isinstance(answer, Tag):
+                answer.end += position
+                return answer
+            if answer is Answer.NO:
+                return Answer.NO
+        return self._ask_odd(text, position, is_final)
+
+    def _ask(self, text: str, position: int, is_final: bool) -> Tag | Answer:
+        match = self._full.match(text, position)
+        if match is not None:
+            return _tag(match, match.group(), match.end())
+        if not is_final and self._partial.match(text, position) is not None:
+            return Answer.MAYBE
+        return Answer.NO
+
+    def _ask_odd(self, text: str, position: int, is_final: bool) -> Tag | Answer:
+        """The same for text with characters that are read as others; a small window first."""
+        for length in (96, 8192):
+            window = text[position : position + length]
+            plain, origin = _plain(window)
+            is_whole = position + length >= len(text)
+            match = self._full.match(plain)
+            if match is not None:
+                end = origin[match.end() - 1] + 1
+                return _tag(match, match.group(), position + end, window, origin)
+            if self._partial.match(plain) is None:
+                return Answer.NO
+            if is_whole:
+                return Answer.NO if is_final else Answer.MAYBE
+        return Answer.NO
+
+
+def _plain(window: str) -> tuple[str, list[int]]:
+    """The window as ASCII where a character is read as another, and where each character came from."""
+    characters: list[str] = []
+    origin: list[int] = []
+    for index, character in enumerate(window):
+        plain = _ASCII.get(ord(character), character)
+        if plain:
+            characters.append(plain)
+            origin.append(index)
+    return "".join(characters), origin
+
+
+_NAME_ATTRIBUTE = re.compile(r"""[ \t\r\n|;]name[ \t\r\n]*=[ \t\r\n]*""", re.IGNORECASE)
+_EQUALS_NAME = re.compile(r"[a-z]+[ \t\r\n]*=[ \t\r\n]*", re.IGNORECASE)
+_VALUE = re.compile(
+    r"""(?P<quoted>\\?(?P<quote>["'])(?P<inner>[^<>\n]*?)\\?(?:(?P=quote)|(?=[ |;]*/?>)|\Z))"""
+)
+_BARE = re.compile(r"""[^ \t\r\n"'<>|/=]+""")
+_FOREIGN = re.compile(r"<+[|;/]*(?:" + "|".join(_FOREIGN_PREFIXES) + ")", re.IGNORECASE)
+
+
+def _tag(
+    match: re.Match[str], plain: str, end: int, window: str = "", origin: list[int] | None = None
+) -> Tag:
+    group = match.lastgroup or ""
+    kind = _KIND_BY_GROUP[group]
+    tag = Tag(kind, end, is_close=group.startswith("close_"))
+    tag.is_doubled = plain.startswith("<<")
+    if kind is Kind.CDATA:
+        return tag
+    tag.is_foreign = _FOREIGN.match(plain) is not None
+    tag.word = match.group(group)
+    if tag.is_close:
+        return tag
+    tag.is_empty = plain.endswith("/>")
+    span, is_native = _name_span(tag.word, group)
+    if span is not None:
+        shift = match.start(group) - match.start()
+        first, last = span[0] + shift, span[1] + shift
+        raw = plain[first:last]
+        if origin is not None:
+            raw = window[origin[first] : origin[last - 1] + 1] if last > first else ""
+            raw = "".join(c for c in raw if c not in _ZERO_WIDTH)
+        tag.name, tag.is_native = decode_entities(raw), is_native
+        if kind is Kind.WRAPPER:
+            tag.kind, tag.is_wrapping = Kind.CALL, True
+    return tag
+
+
+def _name_span(text: str, group: str) -> tuple[tuple[int, int] | None, bool]:
+    """Where in the tag's text its name stands, and whether it is written `word=NAME`."""
+    is_native = False
+    start = _NAME_ATTRIBUTE.search(text)
+    if group in ("function", "parameter"):
+        equals = _EQUALS_NAME.match(text)
+        if equals is not None:
+            start, is_native = equals, True
+    if start is None:
+        return None, False
+    quoted = _VALUE.match(text, start.end())
+    if quoted is not None:
+        return quoted.span("inner"), is_native
+    if is_native and group == "parameter":
+        last = len(text.rstrip(">").rstrip("/").rstrip(" \t|;"))
+        return (start.end(), last), True
+    bare = _BARE.match(text, start.end())
+    return (bare.span() if bare else None), is_native
+
+
+# --- JSON that makes a call ---------------------------------------------------------------------------------
+
+_QUOTE = one("[\"'“”]")
+_KEYS = alt(
+    *map(word, ("name", "arguments", "parameters", "function", "type", "id", "tool", "input", "args"))
+)
+_COLON = seq(_BLANK, one(":"), _BLANK)
+_NAME_MEMBER = seq(
+    _QUOTE, alt(word("name"), word("tool")), _QUOTE, _COLON, _QUOTE, some("[^\"'“”\n]", 1, 256), _QUOTE
+)
+_SMALL_MEMBER = seq(
+    _QUOTE, alt(word("type"), word("id")), _QUOTE, _COLON, _QUOTE, some("[^\"'\n]", 0, 64), _QUOTE
+)
+_COMMA = seq(_BLANK, one(","), _BLANK)
+_ARGUMENTS_KEY = seq(
+    _QUOTE,
+    alt(*map(word, ("arguments", "parameters", "input", "args"))),
+    _QUOTE,
+    _COLON,
+)
+_JSON_OPEN = seq(one(r"\{"), _BLANK)
+_FENCE_LINE = seq(
+    alt(some("`", 3, 8), some("~", 3, 8)),
+    some(r"[ \t]", 0, 4),
+    opt(alt(*map(word, ("json", "tool_call", "tool_calls", "tool_code")))),
+    some(r"[ \t\r]", 0, 4),
+    one(r"\n"),
+    _BLANK,
+)
+
+
+class Pattern:
+    """A part, ready to be asked with three answers."""
+
+    __slots__ = ("_full", "_partial")
+
+    def __init__(self, part: Part, flags: re.RegexFlag = re.NOFLAG) -> None:
+        self._full = re.compile(part.full, flags)
+        self._partial = re.compile(part.partial, flags)
+
+    def ask(self, text: str, position: int, *, is_final: bool = False) -> re.Match[str] | Answer:
+        """The match at `position`, MAYBE where more text could make one, else NO."""
+        match = self._full.match(text, position)
+        if match is not None:
+            return match
+        is_open = not is_final and self._partial.match(text, position) is not None
+        return Answer.MAYBE if is_open else Answer.NO
+
+
+# `{"name": "x", "arguments": `: what announces a call in JSON.
+JSON_HEAD = Pattern(
+    seq(_JSON_OPEN, up_to(seq(_SMALL_MEMBER, _COMMA), 2), _NAME_MEMBER, _COMMA, _ARGUMENTS_KEY)
+)
+# Any first key that a call's JSON may begin with.
+JSON_BEGINNING = Pattern(seq(_JSON_OPEN, _QUOTE, _KEYS, _QUOTE, _COLON))
+# The same at the beginning of an answer, fenced or not; a name must be read whole.
+WHOLE_BEGINNING = Pattern(
+    seq(
+        opt(_FENCE_LINE),
+        _JSON_OPEN,
+        alt(
+            _NAME_MEMBER,
+            seq(_QUOTE, alt(*map(word, ("arguments", "parameters", "type", "id", "function"))), _QUOTE),
+        ),
+    )
+)
+LINE_HEAD = Pattern(
+    seq(
+        word("TOOL_CALL"),
+        some(r"[ \t]", 0, 4),
+        one(":"),
+        some(r"[ \t]", 0, 16),
+        some(r"[\w.\-]", 1, 256),
+        one(r"\("),
+    )
+)
+JSON_NAME = re.compile("[\"'“”](?:name|tool)[\"'“”][ \t\r\n]*:[ \t\r\n]*[\"'“”]([^\"'“”\n]{1,256})")
+
+STARTERS = Vocabulary(opens="none wrapper invoke function think")
+STRUCTURE = Vocabulary(
+    opens="none wrapper invoke function parameter", closes="wrapper call parameter", has_cdata=True
+)
+CLOSERS = Vocabulary(closes="wrapper call parameter")
+THINK_END = Vocabulary(closes="think")

@@ -1,0 +1,141 @@
+"""The sieve: events in, the same events out with the tool calls that stood in the text taken out as calls.
+
+It is fed everything an upstream's decoder gives, and keeps the laws of `core/events.py`. Text leaves the moment
+it is known to be text; a call leaves while the model is still writing it. See `machine.py` for the states,
+`grammar.py` for the tags, `outlet.py` for copies of native calls, and docs/sieve.md for what an operator sees.
+
+With no tools declared it is a no-op: every event comes out as it went in.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from service.core.conversation import ToolSpec
+from service.core.events import (
+    Event,
+    Failed,
+    Finish,
+    FinishReason,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallEnd,
+    ToolCallStart,
+    UsageReport,
+)
+from service.core.mimoml.arguments import Toolbox
+from service.core.mimoml.grammar import OPEN_BRACKETS
+from service.core.mimoml.machine import Machine
+from service.core.mimoml.outlet import Outlet, SievePolicy
+from service.core.mimoml.urls import URLRestorer
+
+__all__ = ["Sieve", "SievePolicy"]
+
+_INTERESTING = re.compile(f"[{OPEN_BRACKETS}`\\\\\n]").search
+
+
+class Sieve:
+    """A Stage. `new_call_id` gives an id for each call found; ids of native calls are kept."""
+
+    def __init__(
+        self,
+        tools: Sequence[ToolSpec],
+        *,
+        new_call_id: Callable[[], str],
+        policy: SievePolicy = SievePolicy(),  # noqa: B008 - frozen
+    ) -> None:
+        self._is_idle = not tools
+        self._outlet = Outlet(new_call_id, policy)
+        self._machine = Machine(Toolbox(tools), self._outlet, policy)
+        self._usage: UsageReport | None = None
+        self._is_text_quiet = False
+        self._is_reasoning_quiet = False
+        self._finds_in_reasoning = policy.finds_calls_in_reasoning
+        self._restorer = URLRestorer() if policy.restores_urls else None
+
+    def feed(self, event: Event) -> list[Event]:
+        """What `event` lets go, in order. After a Finish or Failed nothing more may be fed."""
+        if self._is_idle:
+            return [event]
+        if type(event) is TextDelta:
+            if self._is_text_quiet and event.text and _INTERESTING(event.text) is None:
+                return [event]
+            return self._text(event.text, is_reasoning=False)
+        if type(event) is ReasoningDelta:
+            if self._is_reasoning_quiet and event.text and _INTERESTING(event.text) is None:
+                return [event]
+            return self._text(event.text, is_reasoning=True)
+        return self._other(event)
+
+    def _text(self, text: str, *, is_reasoning: bool) -> list[Event]:
+        machine, outlet = self._machine, self._outlet
+        if self._restorer is not None:
+            text = self._restorer.feed(text, is_reasoning=is_reasoning)
+        if text:
+            if is_reasoning and machine.has_open_call and not self._finds_in_reasoning:
+                outlet.text(text, is_reasoning=True)
+            else:
+                machine.feed(text, is_reasoning=is_reasoning)
+        is_direct = outlet.is_direct and self._restorer is None
+        self._is_text_quiet = is_direct and machine.is_quiet(is_reasoning=False)
+        self._is_reasoning_quiet = is_direct and machine.is_quiet(is_reasoning=True)
+        return outlet.drain()
+
+    def _other(self, event: Event) -> list[Event]:
+        outlet = self._outlet
+        match event:
+            case ToolCallStart():
+                self._end_text(is_normal=False)
+                outlet.open_native(event.call_id, event.name)
+            case ToolCallDelta():
+                if outlet.has_open_call:
+                    outlet.fragment(event.fragment)
+            case ToolCallEnd():
+                outlet.close_native()
+            case UsageReport():
+                self._usage = event
+            case Finish():
+                return self._finish(event)
+            case Failed():
+                return self._fail(event)
+            case _:
+                outlet.pass_on(event)
+        self._is_text_quiet = self._is_reasoning_quiet = False
+        return outlet.drain()
+
+    def _end_text(self, *, is_normal: bool) -> None:
+        if self._restorer is not None:
+            for is_reasoning, text in self._restorer.finish():
+                self._machine.feed(text, is_reasoning=is_reasoning)
+        if not self._machine.has_open_call:
+            self._outlet.abandon_native()
+        self._machine.finish(is_normal=is_normal)
+
+    def _finish(self, event: Finish) -> list[Event]:
+        is_normal = event.reason in (FinishReason.STOP, FinishReason.TOOL_CALLS)
+        self._end_text(is_normal=is_normal)
+        self._outlet.settle()
+        events = self._end()
+        events.append(Finish(self._honest(event.reason), event.stop_sequence))
+        return events
+
+    def _fail(self, event: Failed) -> list[Event]:
+        self._end_text(is_normal=False)
+        self._outlet.settle()
+        return [*self._end(), event]
+
+    def _end(self) -> list[Event]:
+        events = self._outlet.drain()
+        if self._usage is not None:
+            events.append(self._usage)
+        return events
+
+    def _honest(self, reason: FinishReason) -> FinishReason:
+        """The reason that what was given out allows: calls to execute, or one that was cut."""
+        if reason in (FinishReason.STOP, FinishReason.TOOL_CALLS):
+            if self._outlet.has_unfinished:
+                return FinishReason.LENGTH
+            return FinishReason.TOOL_CALLS if self._outlet.has_calls else FinishReason.STOP
+        return reason

@@ -1,0 +1,409 @@
+"""One parameter's value, read as it comes: where its text ends, and what of it is data.
+
+States: LEADING (blanks behind the opening tag), TEXT, CDATA, INNER (a CDATA section in the midst of text), DONE.
+
+What ends a value. In CDATA: "]]>" with a tag, another section or the end behind it; with anything else behind
+it, it is data. In text: the parameter's closer, if a structural tag or the end follows (a closer that is merely
+written about is data); a parameter tag, where the closer is missing; a call's or wrapper's closer likewise. A
+typed value ends at its closer at once.
+
+What may turn out either way is held, with the way back remembered (`_Fallback`):
+- a closer inside CDATA: the section was never closed, if no "]]>" comes;
+- a call that opens inside text: data if it is balanced and the value's closer follows, the next call if not.
+When the end shows that the value had ended there, the machine goes back to it (`Status.REWIND`) and reads on
+with `is_flat`, in which the first closer counts, so nothing is read more than twice.
+
+Held back otherwise: an unfinished tag, entity or "]]", and in text the last line end with the blanks behind it
+(layout, if the closer is missing; native values lose one line end at either side).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from enum import Enum
+from typing import Protocol
+
+from service.core.mimoml.grammar import (
+    CLOSE_BRACKETS,
+    CLOSERS,
+    ENTITY,
+    OPEN_BRACKETS,
+    STRUCTURE,
+    Answer,
+    Kind,
+    Tag,
+    decode_entities,
+    entity_beginning,
+)
+
+_BLANKS = re.compile("[ \t\r\n]*")
+_MAX_LAYOUT = 256  # blanks behind a closer that are looked past; more than that count as an end
+_MAX_NESTED = 64
+_BRACKET = re.compile(f"[{OPEN_BRACKETS}]")
+_BRACKET_OR_ENTITY = re.compile(f"[{OPEN_BRACKETS}&]")
+_IN_CDATA = re.compile(f"[{OPEN_BRACKETS}\\]]")
+_SQUARE = re.compile(r"\]+")
+_LAST_LINE_END = re.compile(r"(?:\r?\n[ \t]*|\r)\Z")
+
+
+class Sink(Protocol):
+    """Where a value's data goes. `wants_plain`: text arrives decoded; else as it was written."""
+
+    @property
+    def wants_plain(self) -> bool: ...
+
+    def text(self, text: str) -> None: ...
+
+    def cdata(self, text: str) -> None: ...
+
+
+class Status(Enum):
+    OPEN = "more must come"
+    DONE = "the value ended"
+    REWIND = "it ended earlier: read `rewind_text` again, behind it"
+
+
+class _State(Enum):
+    LEADING = "blanks behind the opening tag"
+    TEXT = "text"
+    CDATA = "a CDATA section that began the value"
+    INNER = "a CDATA section in the midst of text"
+
+
+class ValueReader:
+    """Reads one value out of the stream into `sink`."""
+
+    def __init__(
+        self,
+        sink: Sink,
+        *,
+        is_native: bool,
+        is_typed: bool,
+        is_flat: bool,
+        may_hold: bool,
+        expects: Callable[[str], bool],
+        max_held: int,
+    ) -> None:
+        self._sink = sink
+        self._is_native = is_native
+        self._is_typed = is_typed
+        self._is_flat = is_flat
+        self._expects = expects
+        self._max_held = max_held
+        self._state = _State.LEADING
+        self._search = _BRACKET_OR_ENTITY if sink.wants_plain and not is_native else _BRACKET
+        self._tail: list[str] = []  # the last line end and the blanks behind it
+        self._lead: list[str] = []
+        self._nested: list[Kind] = []
+        self._holds = False
+        self._may_hold = may_hold and not is_flat
+        self._held: list[str] = []  # raw text since the fallback, of earlier calls of `read`
+        self._held_length = 0
+        self._held_from = 0
+        self._operations: list[tuple[bool, str]] = []
+        self.status = Status.OPEN
+        self.is_capped = False
+        self.skips_bracket = False  # a second ">" may follow
+        self.is_closed = False  # ended by a closer of its own, not by what came next
+
+    def read(self, text: str, position: int, *, is_final: bool = False) -> int:
+        """Read on; the position up to which text was used. What is behind it must be given again."""
+        if self._holds:
+            self._held_from = position
+        while self.status is Status.OPEN and position < len(text):
+            before, state = position, self._state
+            if state is _State.TEXT:
+                position = self._text(text, position, is_final)
+            elif state is _State.CDATA:
+                position = self._cdata(text, position, is_final)
+            elif state is _State.LEADING:
+                position = self._leading(text, position, is_final)
+            else:
+                position = self._inner(text, position, is_final)
+            if position == before and state is self._state and self.status is Status.OPEN:
+                break
+        if self.status is Status.OPEN:
+            if is_final and self._holds:
+                self.status = Status.REWIND
+            elif self._holds:
+                self._keep(text[self._held_from : position])
+        return position
+
+    def rewound(self, text: str) -> tuple[str, int]:
+        """For REWIND: the text to read again and the position in it, given the text `read` was given."""
+        if not self._held:
+            return text, self._held_from
+        return "".join(self._held) + text[self._held_from :], 0
+
+    # --- states ------------------------------------------------------------------------------------------------
+
+    def _leading(self, text: str, position: int, is_final: bool) -> int:
+        blanks = _BLANKS.match(text, position)
+        assert blanks is not None
+        if blanks.end() > position:
+            self._lead.append(blanks.group())
+            return blanks.end()
+        if text[position] in OPEN_BRACKETS:
+            answer = STRUCTURE.recognise(text, position, is_final=is_final)
+            if answer is Answer.MAYBE:
+                return position
+            if isinstance(answer, Tag) and answer.kind is Kind.CDATA:
+                self._state = _State.CDATA
+                return answer.end
+        lead = "".join(self._lead)
+        if self._is_native:
+            lead = lead.removeprefix("\r").removeprefix("\n")
+        self._state = _State.TEXT
+        self._give_text(lead)
+        return position
+
+    def _text(self, text: str, position: int, is_final: bool) -> int:
+        match = self._search.search(text, position)
+        if match is None:
+            self._give_text(text[position:])
+            return len(text)
+        found = match.start()
+        if found > position:
+            self._give_text(text[position:found])
+        if text[found] == "&":
+            return self._entity(text, found, is_final)
+        answer = STRUCTURE.recognise(text, found, is_final=is_final)
+        if answer is Answer.MAYBE:
+            return found
+        if isinstance(answer, Tag):
+            return self._tag(answer, text, found, is_final)
+        self._give_text(text[found])
+        return found + 1
+
+    def _entity(self, text: str, position: int, is_final: bool) -> int:
+        match = ENTITY.match(text, position)
+        if match is not None:
+            self._give_text(decode_entities(match.group()), is_data=True)
+            return match.end()
+        if not is_final and entity_beginning(text) == position:
+            return position
+        self._give_text("&")
+        return position + 1
+
+    def _cdata(self, text: str, position: int, is_final: bool) -> int:
+        match = _IN_CDATA.search(text, position)
+        if match is None:
+            self._give_cdata(text[position:])
+            return len(text)
+        found = match.start()
+        if found > position:
+            self._give_cdata(text[position:found])
+        if match.group() == "]":
+            return self._squares(text, found, is_final)
+        if self._holds or not (self._may_hold or self._is_flat):
+            self._give_cdata(text[found])
+            return found + 1
+        answer = CLOSERS.recognise(text, found, is_final=is_final)
+        follows = _follows(text, answer, is_final) if isinstance(answer, Tag) else answer
+        if follows is Answer.MAYBE:
+            return found
+        if isinstance(answer, Tag) and follows is not Answer.NO:
+            if self._is_flat:
+                return self._end_at(answer, found)
+            self._hold_from(found)
+        self._give_cdata(text[found])
+        return found + 1
+
+    def _squares(self, text: str, position: int, is_final: bool) -> int:
+        """A run of "]" that may begin the section's end."""
+        run = _SQUARE.match(text, position)
+        assert run is not None
+        end = run.end()
+        if end == len(text) and not is_final:
+            kept = max(position, end - 2)
+            self._give_cdata(text[position:kept])
+            return kept
+        if end - position < 2 or text[end : end + 1] not in CLOSE_BRACKETS or end == len(text):
+            self._give_cdata(text[position:end])
+            return end
+        if end - position > 2:
+            self._give_cdata(text[position : end - 2])
+        follows = _next_tag(text, end + 1, is_final)
+        if follows is Answer.MAYBE:
+            return end - 2
+        if follows is Answer.NO:
+            self._give_cdata(text[end - 2 : end + 1])
+            return end + 1
+        return self._end_of_section(follows, end + 1)
+
+    def _end_of_section(self, follows: Tag | None, end: int) -> int:
+        self._release()
+        if follows is None:
+            self.status, self.is_closed = Status.DONE, True
+            return end
+        if follows.kind is Kind.CDATA:
+            return follows.end
+        self.status, self.is_closed = Status.DONE, True
+        if follows.kind is Kind.PARAMETER and follows.is_close:
+            self.skips_bracket = follows.is_doubled
+            return follows.end
+        return end
+
+    def _inner(self, text: str, position: int, is_final: bool) -> int:
+        found = text.find("]]>", position)
+        if found >= 0:
+            self._give_cdata(text[position:found])
+            self._state = _State.TEXT
+            return found + 3
+        kept = len(text) if is_final else max(position, len(text.rstrip("]")), len(text) - 2)
+        self._give_cdata(text[position:kept])
+        return kept
+
+    # --- structural tags inside text ---------------------------------------------------------------------------
+
+    def _tag(self, tag: Tag, text: str, position: int, is_final: bool) -> int:
+        if tag.kind is Kind.CDATA:
+            if self._is_native:
+                self._give_text(text[position : tag.end])
+            else:
+                self._give_text("", is_data=True)
+                self._state = _State.INNER
+            return tag.end
+        if tag.is_close:
+            return self._closer(tag, text, position, is_final)
+        if self._ends_before(tag):
+            self._tail = []
+            self.status = Status.DONE
+            return position
+        if not self._is_flat and tag.kind is not Kind.NONE:
+            if tag.kind is Kind.WRAPPER and not self._holds:
+                follows = _follows(text, tag, is_final)
+                if follows is Answer.MAYBE:
+                    return position
+                if isinstance(follows, Tag) and follows.kind is Kind.CALL and not follows.is_close:
+                    self._hold_from(position)
+            elif tag.kind is Kind.CALL:
+                self._hold_from(position)
+            if tag.kind is not Kind.PARAMETER or Kind.CALL in self._nested:
+                self._nest(tag)
+        self._give_text(text[position : tag.end])
+        return tag.end
+
+    def _nest(self, tag: Tag) -> None:
+        if not tag.is_empty and len(self._nested) < _MAX_NESTED:
+            self._nested.append(tag.kind)
+
+    def _ends_before(self, tag: Tag) -> bool:
+        """The value's closer is missing: this opening tag is already the next parameter or call."""
+        if Kind.CALL in self._nested:
+            return False
+        if tag.kind is Kind.PARAMETER:
+            if not self._is_native:
+                return tag.name is not None
+            return bool(self._tail) and tag.name is not None and self._expects(tag.name)
+        return tag.kind is Kind.CALL and self._is_flat and not self._is_native
+
+    def _closer(self, tag: Tag, text: str, position: int, is_final: bool) -> int:
+        if tag.kind in self._nested:
+            while self._nested.pop() is not tag.kind:
+                pass
+            self._give_text(text[position : tag.end])
+            return tag.end
+        if self._is_typed:
+            return self._end_at(tag, position)
+        if tag.kind is not Kind.PARAMETER and self._holds:
+            self.status = Status.REWIND
+            return position
+        follows = _follows(text, tag, is_final)
+        if follows is Answer.MAYBE:
+            return position
+        if follows is Answer.NO:
+            if tag.kind is not Kind.PARAMETER:
+                self._hold_from(position)
+            self._give_text(text[position : tag.end])
+            return tag.end
+        return self._end_at(tag, position)
+
+    def _end_at(self, tag: Tag, position: int) -> int:
+        """The value ends at this closer; one that is not its own is left for the machine."""
+        self.status = Status.DONE
+        self._release()
+        if tag.kind is not Kind.PARAMETER:
+            self._tail = []
+            return position
+        self.is_closed = True
+        self.skips_bracket = tag.is_doubled
+        tail = "".join(self._tail)
+        if tail and not (self._is_native and tail in ("\n", "\r\n")):
+            self._out(False, tail)
+        self._tail = []
+        return tag.end
+
+    # --- data ----------------------------------------------------------------------------------------------------
+
+    def _give_text(self, text: str, *, is_data: bool = False) -> None:
+        """Text of the value, but for a line end that may be layout. `is_data`: it is certainly not."""
+        if self._tail:
+            if text and not is_data and not text.strip(" \t"):
+                self._tail.append(text)
+                return
+            text = "".join(self._tail) + text
+            self._tail = []
+        if not is_data and text and text[-1] in " \t\r\n":
+            last = _LAST_LINE_END.search(text, text.rfind("\n") - 1 if "\n" in text else len(text) - 1)
+            if last is not None:
+                self._tail = [last.group()]
+                text = text[: last.start()]
+        if text:
+            self._out(False, text)
+
+    def _give_cdata(self, text: str) -> None:
+        if text:
+            self._out(True, text)
+
+    def _out(self, is_cdata: bool, text: str) -> None:
+        if self._holds:
+            self._operations.append((is_cdata, text))
+        elif is_cdata:
+            self._sink.cdata(text)
+        else:
+            self._sink.text(text)
+
+    # --- the way back ----------------------------------------------------------------------------------------------
+
+    def _hold_from(self, position: int) -> None:
+        if self._may_hold and not self._holds:
+            self._holds, self._held_from = True, position
+
+    def _keep(self, text: str) -> None:
+        self._held.append(text)
+        self._held_length += len(text)
+        if self._held_length > self._max_held:
+            self.is_capped, self._may_hold = True, False
+            self._release()
+
+    def _release(self) -> None:
+        """What was held is data."""
+        if self._holds:
+            self._holds, self._held = False, []
+            operations, self._operations = self._operations, []
+            for is_cdata, text in operations:
+                self._out(is_cdata, text)
+
+
+def _follows(text: str, tag: Tag, is_final: bool) -> Tag | Answer | None:
+    """The structural tag behind `tag`, blanks apart; None for the end; NO when it is something else."""
+    end = tag.end
+    if tag.is_doubled and text[end : end + 1] in CLOSE_BRACKETS:
+        end += 1
+    answer = _next_tag(text, min(end, len(text)), is_final)
+    return Answer.NO if isinstance(answer, Tag) and answer.kind is Kind.CDATA else answer
+
+
+def _next_tag(text: str, position: int, is_final: bool) -> Tag | Answer | None:
+    blanks = _BLANKS.match(text, position, position + _MAX_LAYOUT)
+    assert blanks is not None
+    position = blanks.end()
+    if position == len(text):
+        return None if is_final else Answer.MAYBE
+    if blanks.end() - blanks.start() == _MAX_LAYOUT:
+        return None
+    if text[position] not in OPEN_BRACKETS:
+        return Answer.NO
+    return STRUCTURE.recognise(text, position, is_final=is_final)
