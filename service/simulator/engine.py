@@ -226,7 +226,7 @@ def _refuse_as_scripted(turn: Turn, wire: Wire, asked: Asked) -> None:
         raise Refusal(status or 200, HTML, content_type="text/html")
     if "empty_body" in directive:
         raise Refusal(status or 200, b"", content_type=content_type)
-    if "json200" in directive:
+    if "json200" in directive or ("error_frame" in directive and not asked.streams):
         wrong = wire.refusal(turn.world, status or 500, streams=False, directive=directive)
         raise Refusal(200, wrong.body)
     if "sensitive" in directive and not asked.streams:

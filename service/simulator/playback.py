@@ -1,7 +1,7 @@
 """Puts an answer on the socket, and plays the faults that a directive asks for: pace, stall, cut, garbage.
 
-A frame is one event of a stream (or one piece of a body). `stall_after=3`: three frames leave, then nothing.
-Without a fault the frames go out as they are, `burst` of them per write.
+A frame is one event of a stream (or one piece of a body), or `burst` of them joined. `stall_after=3`: three
+frames leave, then nothing. Without a fault the frames go out as they are, one write each.
 """
 
 from __future__ import annotations
@@ -80,8 +80,8 @@ async def play_stream(
     response = web.StreamResponse(
         headers={"Content-Type": content_type, "Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
     )
-    await _play(turn, response, frames)
-    if hold_s > 0:
+    is_whole = await _play(turn, response, _joined(frames, turn.directive.number("burst") or 1))
+    if hold_s > 0 and is_whole:
         try:
             await turn.pause(hold_s)
         except ClientClosed:
@@ -97,36 +97,40 @@ async def play_body(turn: Turn, body: bytes, *, content_type: str) -> web.Stream
         turn.complete()
         return web.Response(body=body, content_type=content_type)
     response = web.StreamResponse(headers={"Content-Type": content_type})
-    response.content_length = len(body)
     pieces = [body[start : start + _BODY_PIECE_BYTES] for start in range(0, len(body), _BODY_PIECE_BYTES)]
     await _play(turn, response, pieces)
     return response
 
 
-async def _play(turn: Turn, response: web.StreamResponse, frames: Sequence[bytes]) -> None:
+def _joined(frames: Sequence[bytes], burst: int) -> Sequence[bytes]:
+    if burst <= 1:
+        return frames
+    return [b"".join(frames[start : start + burst]) for start in range(0, len(frames), burst)]
+
+
+async def _play(turn: Turn, response: web.StreamResponse, frames: Sequence[bytes]) -> bool:
+    """Write the frames; True when all of them left. Raises ClientClosed."""
     turn.entry.status = 200
     try:
         await response.prepare(turn.request)
-        if turn.directive.has_any(_FAULTS):
-            if not await _Faulty(turn, response).play(frames):
-                turn.entry.outcome = "faulted"
-        else:
+        if not turn.directive.has_any(_FAULTS):
             await _plainly(turn, response, frames)
-        turn.complete()
+        elif not await _Faulty(turn, response).play(frames):
+            turn.entry.outcome = "faulted"
+            return False
     except ConnectionError as error:
         raise ClientClosed from error
+    turn.complete()
+    return True
 
 
 async def _plainly(turn: Turn, response: web.StreamResponse, frames: Sequence[bytes]) -> None:
-    burst = turn.directive.number("burst") or 1
-    if burst > 1:
-        frames = [b"".join(frames[start : start + burst]) for start in range(0, len(frames), burst)]
     last = len(frames) - 1
     for index, frame in enumerate(frames):
         if index == last:
             turn.slot.free()  # before the last byte, so that no client can be early
         await response.write(frame)
-        turn.entry.events_sent += burst
+        turn.entry.events_sent += 1
         if index % _YIELD_EVERY == _YIELD_EVERY - 1:
             await asyncio.sleep(0)
 
@@ -144,7 +148,6 @@ class _Faulty:
         self._garbage_after = directive.number("garbage_after")
         if self._garbage_after is None and directive.has_any(("garbage", "garbage_bytes")):
             self._garbage_after = 1
-        self._burst = directive.number("burst") or 1
 
     async def play(self, frames: Sequence[bytes]) -> bool:
         """Write them as the script wants; False where it broke the answer off."""
@@ -153,7 +156,7 @@ class _Faulty:
         for index, frame in enumerate(frames):
             if await self._breaks(index):
                 return False
-            if index and self._pace_s and index % self._burst == 0:
+            if index and self._pace_s:
                 await self._turn.pause(self._pace_s)
             if index == last:
                 self._turn.slot.free()

@@ -197,7 +197,7 @@ class Record:
     def _count(self, totals: AccountTotals, entry: Entry) -> None:
         totals.requests += 1
         totals.refused += entry.outcome == "refused"
-        totals.client_closed += entry.client_closed
+        totals.client_closed += entry.outcome == "client_closed"
         if entry.usage is not None:
             totals.completed += 1
             totals.input_tokens += entry.usage.input_tokens

@@ -224,5 +224,7 @@ async def test_error_frame_inside_a_200(call):
     assert orjson.loads(chat.events[-1].data)["error"]["message"] == "it broke"
     studio = await call.studio("[[sim: error_frame]]")
     assert [event.event for event in studio.events] == ["dialogId", "message", "error"]
+    assert (await call.chat("[[sim: error_frame]]")).json["error"]["code"] == "500"
+    await call.studio("[[sim: error_frame]]")
     assert call.record.last.outcome == "faulted"
     assert call.record.last.usage is None

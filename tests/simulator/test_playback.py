@@ -6,7 +6,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from service.simulator import create_simulator
+from service.simulator import SimulatorOptions, create_simulator
 from service.simulator.playback import GARBAGE, HUGE_LINE_BYTES
 from service.simulator.world import WORLD
 
@@ -126,8 +126,25 @@ async def test_burst_writes_several_events_at_once(call):
     plain = await call.chat('[[sim: say="abcdef" pieces=1]]', stream=True)
     burst = await call.chat('[[sim: say="abcdef" pieces=1 burst=4]]', stream=True)
     assert len(burst.events) == len(plain.events)
-    entry = call.record.last
-    assert entry.outcome == "answered"
+    assert [entry.events_sent for entry in call.record.requests] == [
+        len(plain.events),
+        -(-len(plain.events) // 4),
+    ]
+
+
+async def test_body_may_end_early_and_cleanly(call):
+    reply = await call.chat('[[sim: end_after=1 say="%s"]]' % ("x" * 600))
+    assert len(reply.body) == 256
+
+
+async def test_broken_studio_stream_is_not_held_open(start):
+    """The default hold is 30 s: these would time out."""
+    async with start(SimulatorOptions()) as caller:
+        async with asyncio.timeout(1):
+            await caller.studio("[[sim: end_after=2]]")
+            with pytest.raises(aiohttp.ClientPayloadError):
+                await caller.studio("[[sim: cut_after=2]]")
+        assert not any(entry.client_closed for entry in caller.record.requests)
 
 
 @pytest.mark.parametrize(
