@@ -25,6 +25,8 @@ from service.store.embedded import EmbeddedRedisError
 from service.store.urls import RedisUrlError
 from service.telemetry.log import configure
 
+# A request makes some two thousand objects and hardly a cycle: the default of 700 collects thrice a request.
+_GC_THRESHOLDS = (50_000, 20, 50)
 DEFAULT_CONFIG = Path("config.json")
 
 
@@ -125,6 +127,7 @@ async def _serving(config: Config, data_dir: Path) -> int:
         # What start-up made lives as long as the process: the collector need not look at it again.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(*_GC_THRESHOLDS)
         if config.is_demo:
             print(_welcome(gateway.base_url), file=sys.stderr, flush=True)
         log.info(

@@ -15,6 +15,7 @@ from service.gateway.ports import ModelCatalogue, Upstream
 log = structlog.get_logger()
 
 REFRESH_INTERVAL_S = 600.0
+_MAX_RESOLVED = 1024  # names that clients use; a flood of invented ones is not remembered
 
 
 class Models:
@@ -41,6 +42,7 @@ class Models:
         own = dict(aliases or {})
         self._aliases = own | {name: to for name, to in DEFAULT_ALIASES.items() if name not in own}
         self._listed: dict[str, tuple[str, ...]] = {}
+        self._resolved: dict[str, Resolution] = {}
         self._offered = self._union()
         self._refreshing = asyncio.Lock()
 
@@ -51,7 +53,12 @@ class Models:
 
     def resolve(self, name: str) -> Resolution:
         """The offered model that a client's name means. Raises ModelNotFound."""
-        return resolve(name, self._offered, self._aliases)
+        known = self._resolved.get(name)
+        if known is None:
+            known = resolve(name, self._offered, self._aliases)
+            if len(self._resolved) < _MAX_RESOLVED:
+                self._resolved[name] = known
+        return known
 
     def accounts_for(self, model: str) -> list[Account]:
         """The enabled accounts that serve `model`, in the configuration's order."""
@@ -95,6 +102,8 @@ class Models:
         return self._listed.get(account.name, self._configured or CURRENT_MODELS)
 
     def _union(self) -> tuple[str, ...]:
+        """What is offered now; what names were found to mean before is forgotten."""
+        self._resolved.clear()
         listed = (model for account in self._accounts for model in self._models_of(account))
         found = tuple(dict.fromkeys(listed))
         if self._configured:

@@ -19,8 +19,11 @@ async def read_body(request: web.Request) -> bytes:
     if request.content_length is not None and request.content_length > max_bytes:
         raise BodyTooLarge(max_bytes=max_bytes)
     try:
-        async with asyncio.timeout(services.timeouts.body_s):
+        if request.content.is_eof():  # it came with the head, as small bodies do: no timer is needed
             body = await request.read()
+        else:
+            async with asyncio.timeout(services.timeouts.body_s):
+                body = await request.read()
     except web.HTTPRequestEntityTooLarge:
         raise BodyTooLarge(max_bytes=max_bytes) from None
     except TimeoutError:
