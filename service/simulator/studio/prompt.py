@@ -1,8 +1,8 @@
 """What a model reads out of the studio's one prompt string: the last user text, tools, results, JSON wishes.
 
 The gateway's form is `<system>`, `<conversation>` with `<user>`, `<assistant>` and `<tool_results>` sections,
-and a closing line. Any other prompt is one user text. Tools are found by their JSON Schemas and the name
-beside each, so that the exact words of the tool prompt do not matter.
+and a closing line. Any other prompt is one user text. tests/simulator/studio/test_prompt.py reads what the
+gateway's own renderer writes, so the two cannot drift apart unseen.
 """
 
 from __future__ import annotations
@@ -18,21 +18,12 @@ from service.simulator.wishes import read_wishes
 
 _SECTION = re.compile(r"^<(user|assistant|tool_results|system)>\n(.*?)\n</\1>$", re.DOTALL | re.MULTILINE)
 _CONVERSATION = re.compile(r"^<conversation>\n(.*)\n</conversation>$", re.DOTALL | re.MULTILINE)
-_SCHEMA_WISH = re.compile(r"JSON Schema:\s*$")
-_NAME = r"""["'`*]*([A-Za-z_][\w.-]{0,63})"""
-# where a tool's name may stand before its schema, the surest form first
-_NAMES_BEFORE = tuple(
-    re.compile(form + _NAME, re.IGNORECASE | re.MULTILINE)
-    for form in (
-        r"\bname\"?\s*[=:]\s*",
-        r"\b(?:tool|function)\s*:\s*",
-        r"^\s*#+\s*",
-        r"^\s*(?:[-*]|\d+\.)\s*",
-    )
-)
+_SCHEMA_WISH = re.compile(r"JSON Schema:\s*(?=\{)")
+_TOOLS_BEGIN, _TOOLS_END = "# Tools\n", "\n## How to call\n"
+_HEADING, _SCHEMA = "## ", "Parameters: "
+_RESULT = re.compile(r"<\|MiMoML\|result\b([^>]*)>(.*?)</\|MiMoML\|result>", re.DOTALL)
+_RESULT_NAME = re.compile(r'\bname="([^"]*)"')
 _TAG = re.compile(r"<[^<>\[]*>|<!\[CDATA\[|\]\]>")
-_RESULT_NAME = re.compile(r'(?:name|tool)\s*[=:]\s*["`]([A-Za-z_][\w.-]*)["`]')
-_NEAR_CHARACTERS = 1_500
 
 
 @dataclass(slots=True)
@@ -63,7 +54,7 @@ def read_prompt(query: str) -> Reading:
         elif name == "assistant":
             results = []
         elif name == "tool_results":
-            results.append((_result_name(body), _plain(body)))
+            results += _results(body)
     tools, schema = _declared(system)
     wishes = read_wishes(system + closing)
     return Reading(
@@ -80,41 +71,48 @@ def read_prompt(query: str) -> Reading:
 @lru_cache(maxsize=64)
 def _declared(system: str) -> tuple[tuple[Tool, ...], Mapping[str, object] | None]:
     """The tools that the system text declares, and the JSON Schema that it wants the answer to fit."""
+    begin = system.rfind(_TOOLS_BEGIN)
+    end = system.find(_TOOLS_END, begin)
+    tools = _listed(system[begin:end]) if 0 <= begin < end else _as_json(system)
+    wish = _SCHEMA_WISH.search(system)
+    schema = next((value for _, _, value in json_objects(system[wish.end() :])), None) if wish else None
+    return tuple(tools.values()), schema
+
+
+def _listed(section: str) -> dict[str, Tool]:
+    """The gateway's list: a heading with the name, a description of any form, a line with the schema.
+
+    A description may hold headings of its own: the name is the first one behind the last schema.
+    """
     tools: dict[str, Tool] = {}
-    wanted: Mapping[str, object] | None = None
-    last_end = 0
-    for start, end, value in json_objects(system):
-        before = system[max(0, last_end, start - _NEAR_CHARACTERS) : start]
-        last_end = end
-        if _SCHEMA_WISH.search(before):
-            wanted = value
-            continue
-        tool = _tool_of(value, before)
-        if tool is not None:
-            tools[tool.name] = tool
-    return tuple(tools.values()), wanted
+    name = ""
+    for line in section.split("\n"):
+        if line.startswith(_HEADING) and not name:
+            name = line.removeprefix(_HEADING).strip()
+        elif line.startswith(_SCHEMA + "{") and name:
+            for _, _, schema in json_objects(line):
+                tools[name] = Tool(name, schema)
+            name = ""
+    return tools
 
 
-def _tool_of(value: Mapping[str, object], before: str) -> Tool | None:
-    inner = value.get("function")
-    if isinstance(inner, Mapping):
-        value = inner
-    name = value.get("name")
-    schema = value.get("parameters", value.get("input_schema"))
-    if isinstance(name, str) and isinstance(schema, Mapping):
-        return Tool(name, schema)
-    if value.get("type") != "object" and "properties" not in value:
-        return None
-    for form in _NAMES_BEFORE:
-        if names := form.findall(before):
-            return Tool(names[-1], value)
-    return None
+def _as_json(system: str) -> dict[str, Tool]:
+    """Tools that stand in the text as JSON, in OpenAI's form or Anthropic's: other gateways write so."""
+    tools: dict[str, Tool] = {}
+    for _, _, value in json_objects(system):
+        inner = value.get("function")
+        tool = inner if isinstance(inner, Mapping) else value
+        name, schema = tool.get("name"), tool.get("parameters", tool.get("input_schema"))
+        if isinstance(name, str) and isinstance(schema, Mapping):
+            tools[name] = Tool(name, schema)
+    return tools
 
 
-def _result_name(body: str) -> str:
-    found = _RESULT_NAME.search(body)
-    return found[1] if found else "tool"
-
-
-def _plain(body: str) -> str:
-    return _TAG.sub("", body).strip()
+def _results(section: str) -> list[tuple[str, str]]:
+    """(tool name, text) of each result; the whole section as one where it has another form."""
+    found = []
+    for head, body in _RESULT.findall(section):
+        name = _RESULT_NAME.search(head)
+        text = body.removeprefix("<![CDATA[").removesuffix("]]>").replace("]]]]><![CDATA[>", "]]>")
+        found.append((name[1] if name else "tool", text))
+    return found or [("tool", _TAG.sub("", section).strip())]

@@ -6,10 +6,15 @@ import pytest
 from service.simulator import SimulatorOptions
 
 PROMPT = """<system>
-You may call tools.
+# Tools
 
-Tool: get_weather
-Schema: {"type":"object","properties":{"city":{"type":"string"}},"required":["city"]}
+## get_weather
+
+Parameters: {"type":"object","properties":{"city":{"type":"string"}},"required":["city"]}
+
+## How to call
+
+As MiMoML.
 </system>
 <conversation>
 <user>
