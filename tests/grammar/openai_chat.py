@@ -72,6 +72,7 @@ class _Checker:
         self._tells_usage = False
         self._has_usage = False
         self._finish_reason: str | None = None
+        self._citation_count = 0
         self._calls: list[list[str]] = []
         self._custom: set[int] = set()
 
@@ -163,6 +164,8 @@ class _Checker:
         assert value, f"an empty {key}"
         if key == "annotations":
             for annotation in value:
+                assert annotation["index"] == self._citation_count, "annotations out of order"
+                self._citation_count += 1
                 assert annotation["type"] == "url_citation", annotation
                 assert {"url", "title", "start_index", "end_index"} <= set(annotation["url_citation"])
         elif key == "tool_calls":

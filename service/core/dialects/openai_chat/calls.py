@@ -60,9 +60,9 @@ class CallAssembler:
         self._count = 0
 
     @property
-    def has_calls(self) -> bool:
-        """Whether any call was begun."""
-        return self._count > 0
+    def count(self) -> int:
+        """How many calls were given out."""
+        return self._count
 
     @property
     def is_idle(self) -> bool:

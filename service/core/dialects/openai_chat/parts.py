@@ -205,22 +205,20 @@ def _bad_url(param: str, reason: str) -> InvalidRequest:
 def _encode_part(part: Text | Media) -> dict[str, object]:
     if isinstance(part, Text):
         return {"type": "text", "text": part.text}
-    match part.kind:
-        case MediaKind.IMAGE:
-            image: dict[str, object] = {"url": _source(part, "image/png")}
-            if part.detail is not None:
-                image["detail"] = part.detail
-            return {"type": "image_url", "image_url": image}
-        case MediaKind.AUDIO:
-            # MiMo's form: a URL or a data URL in `data`, no `format` (mimo-api.md 1.4).
-            return {"type": "input_audio", "input_audio": {"data": _source(part, None)}}
-        case MediaKind.VIDEO:
-            options = {key: part.options[key] for key in ("fps", "media_resolution") if key in part.options}
-            return {"type": "video_url", "video_url": {"url": _source(part, "video/mp4")}, **options}
-        case MediaKind.FILE:
-            file: dict[str, object] = {} if part.filename is None else {"filename": part.filename}
-            file["file_data"] = _source(part, None)
-            return {"type": "file", "file": file}
+    if part.kind is MediaKind.IMAGE:
+        image: dict[str, object] = {"url": _source(part, "image/png")}
+        if part.detail is not None:
+            image["detail"] = part.detail
+        return {"type": "image_url", "image_url": image}
+    if part.kind is MediaKind.AUDIO:
+        # MiMo's form: a URL or a data URL in `data`, no `format` (mimo-api.md 1.4).
+        return {"type": "input_audio", "input_audio": {"data": _source(part, None)}}
+    if part.kind is MediaKind.VIDEO:
+        options = {key: part.options[key] for key in ("fps", "media_resolution") if key in part.options}
+        return {"type": "video_url", "video_url": {"url": _source(part, "video/mp4")}, **options}
+    file: dict[str, object] = {} if part.filename is None else {"filename": part.filename}
+    file["file_data"] = _source(part, None)
+    return {"type": "file", "file": file}
 
 
 def _source(media: Media, default_type: str | None) -> str:

@@ -115,7 +115,7 @@ def _events(message: Mapping[str, object], word: object, body: Mapping[str, obje
     usage = decode_usage(body.get("usage"))
     if usage is not None:
         events.append(UsageReport(usage))
-    events.append(decode_finish(word, has_calls=assembler.has_calls))
+    events.append(decode_finish(word, has_calls=assembler.count > 0))
     return events
 
 

@@ -75,6 +75,7 @@ class StreamEncoder:
         self._custom_tools = frozenset(custom_tools)
         self._has_begun = False
         self._has_calls = False
+        self._citation_count = 0
         self._open: ToolCallStart | None = None
         self._custom_pieces: list[str] | None = None
         self._usage: Usage | None = None
@@ -109,19 +110,25 @@ class StreamEncoder:
             case ToolCallEnd():
                 return self._end()
             case Citation():
-                return self._chunk({"annotations": [encode_citation(event)]})
-            case UsageReport():
-                self._usage = event.usage
-                return b""
+                return self._cite(event)
             case Finish():
                 return self._finish(event)
             case Failed():
                 return b"data: " + orjson.dumps(error_object(event.error)) + b"\n\n"
-            case Notice():
-                return b""
+            case UsageReport():
+                self._usage = event.usage
+            case Notice():  # pragma: no branch - the last of them
+                pass
+        return b""
 
     def _chunk(self, delta: Mapping[str, object]) -> bytes:
         return self._delta + orjson.dumps(delta)[1:-1] + self._tail
+
+    def _cite(self, event: Citation) -> bytes:
+        # Without an index the SDK's accumulator refuses the second one (openai-python 3.52 _deltas.py).
+        annotation = {"index": self._citation_count, **encode_citation(event)}
+        self._citation_count += 1
+        return self._chunk({"annotations": [annotation]})
 
     def _call(self, fields: Mapping[str, object]) -> bytes:
         return self._chunk({"tool_calls": [fields]})
@@ -315,7 +322,7 @@ class StreamDecoder:
     def _end(self, events: list[Event]) -> None:
         word = self._finish_word
         self._give_held(events, is_whole=not is_cut(word))
-        events.append(decode_finish(word, has_calls=self._calls.has_calls))
+        events.append(decode_finish(word, has_calls=self._calls.count > 0))
         self._has_ended = True
 
     def _fail(self, error: object, events: list[Event]) -> None:
