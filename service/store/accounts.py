@@ -19,8 +19,9 @@ from service.core.leases import AccountHealth, AccountState, Lease, Penalty
 from service.store import keys
 from service.store.client import Argument, Call, Store, redis_time
 from service.store.local_accounts import EXPIRED_REASONS, LocalAccounts, PoolSettings
-from service.store.pipe import Reply, Spawn
 from service.store.refusals import NotLeased, Refusal, no_candidates, refused
+from service.store.resp import Reply
+from service.store.wire import Spawn
 
 _MAX_OWED = 1024
 _IS_REPEATED = 9  # where acquire.lua's argument of that meaning stands

@@ -15,15 +15,23 @@ from typing import Protocol
 
 from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, RedisClusterException, RedisError, ResponseError
+from redis.exceptions import (
+    NoScriptError,
+    ReadOnlyError,
+    RedisClusterException,
+    RedisError,
+    ResponseError,
+)
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from service.core.errors import StoreUnavailable
 from service.store.breaker import Breaker, BreakerSettings
-from service.store.pipe import Command, Pipe, Reply, Spawn
+from service.store.dialling import dial_of
+from service.store.resp import Command, Reply
 from service.store.scripts import Script, script
 from service.store.topologies import ClientSettings, assert_effective, client_of
 from service.store.urls import RedisTarget, Topology, decode_url
+from service.store.wire import Line, Spawn
 
 Argument = str | bytes | int
 
@@ -120,10 +128,10 @@ class Store:
         self._breaker = Breaker(settings.breaker, monotonic_s)
         self._blocking: Redis | RedisCluster | None = None
         self._client = client_of(target, settings.client)
-        self._pipe: Pipe | None = None
+        self._line: Line | None = None
         if isinstance(self._client, Redis):
             assert_effective(self._client.connection_pool, settings.client)
-            self._pipe = Pipe(self._client, spawn=spawn, timeout_s=settings.breaker.timeout_s)
+            self._line = Line(dial_of(target, settings.client), spawn=spawn)
 
     @property
     def is_away(self) -> bool:
@@ -172,8 +180,14 @@ class Store:
         return await self._guarded(calls[0].script, self._exchange(scripts, calls))
 
     async def command(self, *command: str | bytes | int | float) -> Reply:
-        """One plain command's reply. Raises StoreUnavailable."""
+        """One plain command's reply, as RESP2 has it (a hash: see `hash`). Raises StoreUnavailable."""
         return (await self._guarded(str(command[0]).lower(), self._send([command])))[0]
+
+    async def hash(self, key: str) -> dict[bytes, bytes]:
+        """Every field of a hash, {} when there is none. Raises StoreUnavailable."""
+        reply = await self.command("HGETALL", key)
+        # A Cluster's client has made a dict of it already.
+        return reply if isinstance(reply, dict) else dict(zip(reply[::2], reply[1::2], strict=True))
 
     async def ask(self, operation: str, work: Awaitable[Reply]) -> Reply:
         """Await redis-py calls under the same deadline, breaker and errors as everything else."""
@@ -202,6 +216,8 @@ class Store:
         self._observe(operation, 0.0, Outcome.DEGRADED)
 
     async def aclose(self) -> None:
+        if self._line is not None:
+            self._line.close()
         for client in (self._client, self._blocking):
             if client is not None:
                 await client.aclose()
@@ -223,11 +239,14 @@ class Store:
         self, operation: str, exchange: Awaitable[list[Reply]], *, timeout_s: float
     ) -> list[Reply]:
         began_s = self._monotonic_s()
+        sent_at_s = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(timeout_s):
                 replies = await exchange
         except _UNREACHABLE as error:
             self._breaker.record_failure()
+            if self._line is not None:
+                self._line.suspect(sent_at_s=sent_at_s)
             took_s = self._monotonic_s() - began_s
             is_timeout = isinstance(error, TimeoutError | RedisTimeoutError)
             self._observe(operation, took_s, Outcome.TIMED_OUT if is_timeout else Outcome.FAILED)
@@ -253,46 +272,71 @@ class Store:
             return  # counted and observed; the next probe is due in a while
 
     async def _any_node(self, *command: str) -> list[Reply]:
-        """Past the pipe: a probe must not wait behind calls that hang."""
+        """By redis-py's pool: a probe must not wait behind calls that hang."""
         if isinstance(self._client, RedisCluster):
             node = self._client.get_random_node()
             return [await self._client.execute_command(*command, target_nodes=node)]
         return [await self._client.execute_command(*command)]  # type: ignore[no-untyped-call]
 
     async def _exchange(self, scripts: Sequence[Script], calls: Sequence[Call]) -> list[Reply]:
-        commands = [
+        commands: list[Command] = [
             ("EVALSHA", one.digest, len(call.keys), *call.keys, *call.arguments)
             for one, call in zip(scripts, calls, strict=True)
         ]
-        replies = await self._send(commands, keeps_errors=True)
+        replies = await self._try(commands)
         again = [place for place, reply in enumerate(replies) if isinstance(reply, Exception)]
         if not again:
             return replies
         for place in again:
-            if isinstance(replies[place], NoScriptError):
+            call, error = calls[place], replies[place]
+            if isinstance(error, NoScriptError):
                 # EVAL, not SCRIPT LOAD: some proxies and ACLs forbid the latter, and EVAL loads it as well.
                 commands[place] = ("EVAL", scripts[place].source, *commands[place][2:])
-            elif not isinstance(replies[place], RedisConnectionError):
-                raise replies[place]
-            elif (arguments := calls[place].again) is not None:
-                commands[place] = (*commands[place][: 3 + len(calls[place].keys)], *arguments)
+            elif not self._may_repeat(error):
+                raise error
+            elif call.again is not None:
+                commands[place] = (*commands[place][: 3 + len(call.keys)], *call.again)
         for place, reply in zip(again, await self._send([commands[place] for place in again]), strict=True):
             replies[place] = reply
         return replies
 
-    async def _send(self, commands: Sequence[Command], *, keeps_errors: bool = False) -> list[Reply]:
-        if self._pipe is not None:
-            sent: list[Awaitable[Reply]] = [self._pipe.send(command) for command in commands]
-        else:
-            sent = [self._client.execute_command(*command) for command in commands]
-        if len(sent) == 1 and not keeps_errors:
-            return [await sent[0]]
-        replies: list[Reply] = await asyncio.gather(*sent, return_exceptions=True)
-        if not keeps_errors:
-            for reply in replies:
-                if isinstance(reply, BaseException):
-                    raise reply
+    def _may_repeat(self, error: Exception) -> bool:
+        """A connection that broke is worth one more; so is a master that has become a replica."""
+        if isinstance(error, ReadOnlyError) and self._target.topology is Topology.SENTINEL:
+            if self._line is not None:
+                self._line.drop()
+            return True
+        return isinstance(error, RedisConnectionError)
+
+    async def _send(self, commands: Sequence[Command]) -> list[Reply]:
+        """The replies; raises the first error among them."""
+        replies = await self._try(commands)
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise reply
         return replies
+
+    async def _try(self, commands: Sequence[Command]) -> list[Reply]:
+        """The replies, with errors in their places."""
+        if self._line is None:
+            sent = [self._client.execute_command(*command) for command in commands]
+            return await asyncio.gather(*sent, return_exceptions=True)
+        return await _all([self._line.send(command) for command in commands])
+
+
+async def _all(futures: list[asyncio.Future[Reply]]) -> list[Reply]:
+    replies: list[Reply] = []
+    try:
+        for future in futures:
+            try:
+                replies.append(await future)
+            except (RedisError, OSError, TimeoutError) as error:
+                replies.append(error)
+    finally:
+        for future in futures[len(replies) :]:  # cancelled half way: nobody waits for the rest
+            if not future.cancel() and not future.cancelled():
+                future.exception()
+    return replies
 
 
 async def _as_list(work: Awaitable[Reply]) -> list[Reply]:

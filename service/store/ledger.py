@@ -87,7 +87,7 @@ class RedisLedger:
 
     async def usage(self, key_id: str, day: date) -> Mapping[str, UsageRow]:
         """Model -> what the key used of it that day. Raises StoreUnavailable."""
-        fields = await self._store.command("HGETALL", keys.usage(key_id, day))
+        fields = await self._store.hash(keys.usage(key_id, day))
         counts: dict[str, dict[str, int]] = {}
         for name, value in fields.items():
             field, _, model = name.decode().partition(":")

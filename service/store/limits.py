@@ -17,7 +17,7 @@ from service.core.leases import Admission
 from service.store import keys
 from service.store.client import Argument, Call, Store, redis_time
 from service.store.local_limits import LocalLimits, admitted, over_limit
-from service.store.pipe import Spawn
+from service.store.wire import Spawn
 
 _LEDGER_TTL_MS = keys.LEDGER_TTL_S * 1000
 _MICRO_USD = 1_000_000

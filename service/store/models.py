@@ -20,7 +20,7 @@ class RedisModelCatalogue:
     async def load(self) -> Mapping[str, Sequence[str]]:
         """{} when nothing is stored or Redis is away."""
         try:
-            stored = await self._store.command("HGETALL", keys.CATALOGUE)
+            stored = await self._store.hash(keys.CATALOGUE)
         except StoreUnavailable:
             self._store.degraded("models")
             return {}

@@ -84,12 +84,20 @@ def _pool(target: RedisTarget, settings: ClientSettings, common: Settings) -> Bl
     )
 
 
+def sentinel_of(target: RedisTarget, settings: ClientSettings) -> Sentinel:
+    """The sentinels, asked under the same time-outs, without the server's credentials."""
+    asked: Settings = {
+        "socket_timeout": settings.socket_timeout_s,
+        "socket_connect_timeout": settings.connect_timeout_s,
+        "retry": Retry(NoBackoff(), 0),
+        "protocol": 2,
+        "driver_info": None,
+    }
+    return Sentinel(target.hosts, sentinel_kwargs=asked)  # type: ignore[no-untyped-call]
+
+
 def _behind_sentinel(target: RedisTarget, settings: ClientSettings, common: Settings) -> Redis:
-    """The sentinels are asked under the same time-outs, without the server's credentials."""
-    names = ("socket_timeout", "socket_connect_timeout", "retry", "protocol", "driver_info")
-    asked = {name: common[name] for name in names}
-    sentinel = Sentinel(target.hosts, sentinel_kwargs=asked)  # type: ignore[no-untyped-call]
-    master: Redis = sentinel.master_for(
+    master: Redis = sentinel_of(target, settings).master_for(
         target.master,
         db=target.database,
         max_connections=settings.max_connections,
