@@ -62,9 +62,10 @@ def test_chat_answers(client: OpenAI) -> None:
 
 
 def test_stream_says_what_the_whole_answer_says(client: OpenAI) -> None:
-    whole = client.chat.completions.create(model=MODEL, messages=user("Tell me a story"))
+    messages = user("[[sim: pace_ms=5]] Tell me a story")  # slow enough that no two events arrive as one
+    whole = client.chat.completions.create(model=MODEL, messages=messages)
     pieces, reasons, usages = [], [], []
-    for chunk in client.chat.completions.create(model=MODEL, messages=user("Tell me a story"), stream=True):
+    for chunk in client.chat.completions.create(model=MODEL, messages=messages, stream=True):
         usages.append(chunk.usage)
         for choice in chunk.choices:
             pieces.append(choice.delta.content or "")
