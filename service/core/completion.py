@@ -112,7 +112,7 @@ class Collector:
                 self._finish = event
             case Failed():
                 raise event.error
-            case Notice():
+            case Notice():  # pragma: no branch - the last of them
                 pass
 
     def completion(self) -> Completion:
@@ -140,7 +140,7 @@ class Collector:
                         call_id=opened.call_id, name=opened.name, arguments=text, is_complete=is_complete
                     )
                 )
-            case None:
+            case None:  # pragma: no branch - the last of them
                 pass
 
 
@@ -162,7 +162,7 @@ def replay(completion: Completion) -> list[Event]:
                 events.append(TextDelta(part.text))
             case AnswerReasoning():
                 events.append(ReasoningDelta(part.text))
-            case CalledTool():
+            case CalledTool():  # pragma: no branch - the last of them
                 events.append(ToolCallStart(index, part.call_id, part.name))
                 if part.arguments:
                     events.append(ToolCallDelta(index, part.arguments))

@@ -1,6 +1,6 @@
 """What streams back: the one vocabulary between upstream codecs, sieve, completion and dialects.
 
-A stream of events obeys these laws, which `tests/core/test_events.py` states as a checker:
+A stream of events obeys these laws, which `tests/grammar/events.py` states as a checker:
 - it ends with exactly one Finish or Failed, and nothing follows;
 - a UsageReport, when there is one, stands right before the end; the last one counts;
 - tool calls have contiguous indexes from 0, at most one is open at a time: Start, Delta*, End;
@@ -92,8 +92,8 @@ class Notice:
     """A fact for the operator, never shown to the client: what the sieve found, what the upstream hinted.
 
     `name` is of a closed set (call_found, call_repaired, call_rejected, leak_removed, false_start,
-    buffer_cap,
-    duplicate_dropped, input_truncated, garbage_skipped); `detail` of one too (the markup's format).
+    buffer_cap, duplicate_dropped, input_truncated, garbage_skipped, repetition_truncated); `detail` of one
+    too (the markup's format, or what was skipped).
     """
 
     name: str
