@@ -20,7 +20,7 @@ _OPEN = "[[sim:"
 _WORD = re.compile(r'\s*([a-z][a-z0-9_]*)(?:=("(?:[^"\\]|\\.)*"|[^\s\]"]+))?')
 _CLOSE = re.compile(r"\s*\]\]")
 
-CHOICE_WORDS = frozenset({"id", "times", "every", "account", "on"})
+CHOICE_WORDS = frozenset({"id", "times", "every", "account", "on", "endpoint"})
 BEFORE_WORDS = frozenset(
     {"delay_ms", "drop", "status", "retry_after", "message", "code", "type", "param", "html", "json200"}
     | {"empty_body", "sensitive"}
@@ -155,10 +155,24 @@ class Script:
         """Forget the counters, so that `times=1` fails once again."""
         self.seen.clear()
 
-    def resolve(self, own: Iterable[Block], *, account: str, has_results: bool) -> Directive:
-        """What applies to this request: the standing directives first, then its own. Counts as it goes."""
+    def resolve(
+        self,
+        own: Iterable[Block],
+        *,
+        account: str,
+        endpoint: str,
+        has_results: bool,
+        is_answering: bool,
+    ) -> Directive:
+        """What applies to this request: the standing directives first, then its own. Counts as it goes.
+
+        An endpoint that does not answer prompts (`is_answering` False) obeys only blocks that name it.
+        """
         merged: dict[str, str] = {}
         for block in (*self.blocks, *own):
+            named = block.words.get("endpoint")
+            if named not in ((None, endpoint) if is_answering else (endpoint,)):
+                continue
             if self._applies(block, account=account, has_results=has_results):
                 merged.update(block.words)
         return Directive(merged) if merged else NO_DIRECTIVE

@@ -16,38 +16,9 @@ from service.simulator.brain import Answer, Ask
 from service.simulator.directives import NO_DIRECTIVE, Block, Directive, DirectiveError, parse_directive
 from service.simulator.playback import GARBAGE, Turn, play_body, play_stream
 from service.simulator.record import Entry
+from service.simulator.scripted import EVENT_STREAM, Dropped, Refusal, Wording, refuse_as_scripted
 from service.simulator.usage import ABSURD
 from service.simulator.world import WORLD, Account, ClientClosed, OverLimit, Slot, World
-
-HTML = b"<!doctype html><html><head><title>502</title></head><body><h1>Bad Gateway</h1></body></html>"
-EVENT_STREAM = "text/event-stream"
-
-
-class Dropped(Exception):
-    """The script closed the connection before any answer."""
-
-
-class Refusal(Exception):
-    """An answer that is no answer: a status, a body, perhaps headers."""
-
-    def __init__(
-        self,
-        status: int,
-        body: bytes,
-        *,
-        content_type: str = "application/json",
-        headers: dict[str, str] | None = None,
-    ) -> None:
-        super().__init__(status)
-        self.status = status
-        self.body = body
-        self.content_type = content_type
-        self.headers = headers or {}
-
-    def response(self) -> web.Response:
-        return web.Response(
-            status=self.status, body=self.body, content_type=self.content_type, headers=self.headers
-        )
 
 
 @dataclass(slots=True)
@@ -147,7 +118,7 @@ async def _generate(world: World, request: web.Request, wire: Wire, entry: Entry
     try:
         asked = wire.decode(world, account, request, raw)
         entry.model = asked.ask.model
-        directive = _directive(world, request, asked.ask, account)
+        directive = _directive(world, request, asked.ask, account, wire.endpoint)
         entry.directive = directive.words
         slot = await _admitted(world, wire, account, streams=asked.streams)
         try:
@@ -165,12 +136,14 @@ async def _admitted(world: World, wire: Wire, account: Account, *, streams: bool
         raise _too_many(world, wire, account, streams=streams) from error
 
 
-def _directive(world: World, request: web.Request, ask: Ask, account: Account) -> Directive:
+def _directive(world: World, request: web.Request, ask: Ask, account: Account, endpoint: str) -> Directive:
     header = request.headers.get("x-simulator")
     own: list[Block] = [*(parse_directive(header) if header else ()), *ask.blocks]
     if not own and not world.script.blocks:
         return NO_DIRECTIVE
-    return world.script.resolve(own, account=account.name, has_results=bool(ask.results))
+    return world.script.resolve(
+        own, account=account.name, endpoint=endpoint, has_results=bool(ask.results), is_answering=True
+    )
 
 
 async def _answer(turn: Turn, wire: Wire, asked: Asked, account: Account) -> web.StreamResponse:
@@ -179,8 +152,7 @@ async def _answer(turn: Turn, wire: Wire, asked: Asked, account: Account) -> web
         garbage = directive.text("garbage")
         if garbage and garbage != "huge_line" and garbage not in GARBAGE:
             raise DirectiveError(f"unknown garbage {garbage!r}; known: huge_line, {', '.join(GARBAGE)}")
-        await turn.pause(directive.seconds("delay_ms"))
-        _refuse_as_scripted(turn, wire, asked)
+        await refuse_as_scripted(turn, _wording(world, wire, asked, directive), streams=asked.streams)
     answer = brain.answer(asked.ask, directive)
     usage = brain.count_usage(asked.ask, answer, world.cache.cached_tokens(account.name, asked.ask.prompt))
     made = Made(
@@ -209,34 +181,17 @@ async def _play(turn: Turn, wire: Wire, made: Made) -> web.StreamResponse:
     return await play_stream(turn, frames, content_type=EVENT_STREAM, hold_s=hold_s)
 
 
+def _wording(world: World, wire: Wire, asked: Asked, directive: Directive) -> Wording:
+    def worded(status: int, streams: bool) -> Refusal:
+        return wire.refusal(world, status, streams=streams, directive=directive)
+
+    return worded
+
+
 def _sent_usage(usage: Usage, directive: Directive) -> Usage | None:
     if "no_usage" in directive:
         return None
     return ABSURD if directive.text("usage") == "absurd" else usage
-
-
-def _refuse_as_scripted(turn: Turn, wire: Wire, asked: Asked) -> None:
-    directive = turn.directive
-    if "drop" in directive:
-        turn.cut()
-        raise Dropped
-    status = directive.number("status")
-    content_type = EVENT_STREAM if asked.streams else "application/json"
-    if "html" in directive:
-        raise Refusal(status or 200, HTML, content_type="text/html")
-    if "empty_body" in directive:
-        raise Refusal(status or 200, b"", content_type=content_type)
-    if "json200" in directive or ("error_frame" in directive and not asked.streams):
-        wrong = wire.refusal(turn.world, status or 500, streams=False, directive=directive)
-        raise Refusal(200, wrong.body)
-    if "sensitive" in directive and not asked.streams:
-        raise wire.refusal(turn.world, 421, streams=False, directive=directive)
-    if status is not None:
-        refusal = wire.refusal(turn.world, status, streams=asked.streams, directive=directive)
-        retry_after = directive.text("retry_after")
-        if retry_after is not None:
-            refusal.headers["Retry-After"] = retry_after
-        raise refusal
 
 
 def _too_many(world: World, wire: Wire, account: Account, *, streams: bool) -> Refusal:
@@ -251,4 +206,4 @@ def _unreadable(world: World, wire: Wire, error: DirectiveError) -> Refusal:
     return wire.refusal(world, 400, streams=False, directive=Directive(words))
 
 
-__all__ = ["Asked", "Made", "Refusal", "Slot", "Wire", "generate"]
+__all__ = ["EVENT_STREAM", "Asked", "Made", "Refusal", "Wire", "generate"]

@@ -6,7 +6,12 @@ from service.simulator.directives import Directive, DirectiveError, Script, pars
 
 
 def resolve(script, text, account="a", has_results=False):
-    return dict(script.resolve(split_directives(text)[1], account=account, has_results=has_results).words)
+    blocks = split_directives(text)[1]
+    return dict(
+        script.resolve(
+            blocks, account=account, endpoint="messages", has_results=has_results, is_answering=True
+        ).words
+    )
 
 
 @pytest.mark.parametrize(
@@ -95,3 +100,12 @@ def test_a_request_s_own_words_win_over_the_standing_ones():
     assert resolve(script, "[[sim: status=503]]") == {"status": "503", "message": "standing"}
     script.play()
     assert resolve(script, "Hi") == {}
+
+
+def test_endpoint_chooses_and_others_need_to_be_named():
+    script = Script(
+        parse_directive("[[sim: status=500]] [[sim: endpoint=models rst]] [[sim: endpoint=messages html]]")
+    )
+    assert resolve(script, "Hi") == {"status": "500", "endpoint": "messages", "html": ""}
+    models = script.resolve((), account="a", endpoint="models", has_results=False, is_answering=False)
+    assert models.words == {"endpoint": "models", "rst": ""}

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import orjson
 from aiohttp import web
 
-from service.simulator.engine import Refusal
 from service.simulator.options import StudioSession
+from service.simulator.playback import Turn
+from service.simulator.scripted import Dropped, Refusal, obey_standing_script
 from service.simulator.speech import wav_of
 from service.simulator.studio import envelope
 from service.simulator.studio.config import bot_config
@@ -50,17 +51,25 @@ def endpoint(
                     entry.account = session.name
                     if request.method == "POST":
                         world.record.keep_body(entry, await request.read())
+                    await obey_standing_script(world, request, entry, _worded)
                     response = await handler(Call(world, request, session))
                     entry.outcome = "answered"
                 except Refusal as refusal:
                     response = refusal.response()
                     entry.outcome = "refused"
+                except Dropped:
+                    response = web.Response()  # to nobody
+                    entry.outcome = "faulted"
                 entry.status = response.status
                 return response
         except ClientClosed:
             return web.Response()
 
     return handle
+
+
+def _worded(turn: Turn, status: int) -> Refusal:
+    return envelope.scripted_failure(status, turn.directive)
 
 
 _NOBODY = StudioSession(name="", service_token="", user_id="", ph="")

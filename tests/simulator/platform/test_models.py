@@ -1,5 +1,6 @@
 """Keys and the model list."""
 
+import aiohttp
 import pytest
 
 from service.simulator import PlatformAccount, SimulatorOptions
@@ -39,3 +40,14 @@ async def test_account_may_serve_fewer_models(start):
         ]
         assert (await call.chat()).status == 404
         assert (await call.chat(model="mimo-v2.6-flash")).status == 200
+
+
+async def test_list_obeys_directives_that_name_it(call):
+    call.sim.play("endpoint=models status=503 times=1")
+    assert (await call.chat()).status == 200
+    assert [(await call.get("/v1/models", call.key())).status for _ in range(2)] == [503, 200]
+    call.sim.play("endpoint=models drop")
+    with pytest.raises(aiohttp.ClientConnectionError):
+        await call.get("/v1/models", call.key())
+    call.sim.play("endpoint=models html")
+    assert b"<html>" in (await call.get("/v1/models", call.key())).body

@@ -4,6 +4,7 @@ import hashlib
 import io
 import wave
 
+import aiohttp
 import pytest
 
 
@@ -148,3 +149,13 @@ async def test_bad_json_is_400(studio):
     assert (await studio.post("/open-apis/chat/conversation/delete", b"5")).status == 200
     body = {"content": {"messages": ["Good evening"]}}
     assert (await studio.post("/open-apis/tts/v2/generate", body)).status == 400
+
+
+async def test_endpoints_obey_directives_that_name_them(studio, call):
+    call.sim.play(
+        "endpoint=studio_user status=401", "endpoint=studio_config drop", "endpoint=studio_usage json200"
+    )
+    assert "loginUrl" in (await studio.get("/open-apis/user/mi/get")).json
+    assert (await studio.get("/open-apis/v1/user/usage")).json["code"] == 500
+    with pytest.raises(aiohttp.ClientConnectionError):
+        await call.get("/open-apis/bot/config")
