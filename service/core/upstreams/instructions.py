@@ -39,25 +39,34 @@ def format_instruction(response_format: ResponseFormat) -> str:
 
 def schema_json(schema: Mapping[str, object]) -> str:
     """The schema as JSON text, keys in the order the client sent them: the prompt's prefix stays
-    byte-stable.
-    """
+    byte-stable."""
     return orjson.dumps(schema).decode()
 
 
 def object_schema(schema: Mapping[str, object]) -> dict[str, object]:
-    """A tool's schema as both wires take it: the root is an object, `$schema` is gone (mimo-api.md 3)."""
+    """A tool's schema as both wires take it: the root is an object, `$schema` is gone (mimo-api.md 3).
+
+    A schema of another type becomes the one property `value`; null, and a list of types that holds
+    "object", as some generators write them, are taken for an object.
+    """
     kept = {name: value for name, value in schema.items() if name != "$schema"}
     if not kept:
         return {"type": "object", "properties": {}}
-    if kept.get("type", "object") != "object":
-        return {"type": "object", "properties": {"value": kept}, "required": ["value"]}
-    return {"type": "object", **kept}
+    kind = kept.get("type")
+    if kind is None or kind == "object" or (isinstance(kind, list) and "object" in kind):
+        return {**kept, "type": "object"}
+    return {"type": "object", "properties": {"value": kept}, "required": ["value"]}
 
 
 def custom_schema(tool: ToolSpec) -> dict[str, object]:
-    """A freeform tool as a function of one string: the client gets the raw string back."""
+    """A freeform tool as a function of one string: the client gets the raw string back. The format the tool
+    was declared with (a grammar, say) can only be described."""
+    words = f"The whole raw input of {tool.name}."
+    form = tool.extra.get("format")
+    if isinstance(form, Mapping):
+        words += f" Its format: {schema_json(form)}"
     return {
         "type": "object",
-        "properties": {"input": {"type": "string", "description": f"The whole raw input of {tool.name}."}},
+        "properties": {"input": {"type": "string", "description": words}},
         "required": ["input"],
     }

@@ -1,17 +1,14 @@
 """The official platform's wire: OpenAI Chat's client role plus MiMo's own rules.
 
-The validator there is strict (mimo-api.md 1.4 and 3), so the body is built from an allow-list; what had to
-change is
-told in `notes`. All three client dialects are sent as Chat: the platform's Responses lacks half of
-Responses, and
-what users converge on is Chat (mimo-api.md 3).
+The validator there is strict (mimo-api.md 1.4 and 3), so the body holds the documented parameters and nothing
+else; what had to change is told in `notes`. All three client dialects are sent as Chat: the platform's
+Responses lacks half of Responses, and what users converge on is Chat (mimo-api.md 3).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import cast
 
 import orjson
 
@@ -19,18 +16,19 @@ from service.core.conversation import (
     Conversation,
     ResponseFormatKind,
     Role,
+    Sampling,
     Text,
     Thinking,
-    ToolCall,
     ToolChoiceMode,
     ToolKind,
     ToolSpec,
     Turn,
 )
 from service.core.dialects.openai_chat.errors import decode_error
-from service.core.dialects.openai_chat.request import encode_request as encode_chat
+from service.core.dialects.openai_chat.messages import encode_turns
 from service.core.dialects.openai_chat.response import CompletionDecoder
 from service.core.dialects.openai_chat.stream import StreamDecoder
+from service.core.dialects.openai_chat.tools import WEB_SEARCH
 from service.core.errors import UpstreamProtocolError
 from service.core.models import ModelFacts, facts_of, is_chat_model
 from service.core.upstreams.instructions import (
@@ -40,28 +38,21 @@ from service.core.upstreams.instructions import (
     object_schema,
 )
 from service.core.upstreams.repair import (
-    refuse_unknown_media,
-    split_after_calls,
+    in_range,
+    left_out,
+    with_calls_as_functions,
     with_files_as_text,
+    with_leading_system_merged,
     with_media_outside_results,
-    with_text_beside_media,
+    with_media_the_model_reads,
+    with_text_set,
 )
 
 CHAT_PATH = "/v1/chat/completions"
 MODELS_PATH = "/v1/models"
 MAX_STOP_SEQUENCES = 4
 
-# The documented top-level parameters, in the order they are sent: the bytes of equal requests are equal.
-CHAT_FIELDS = (
-    *("model", "messages", "tools", "tool_choice", "thinking", "response_format", "max_completion_tokens"),
-    *("temperature", "top_p", "frequency_penalty", "presence_penalty", "stop", "stream"),
-)
-_RANGES: Mapping[str, tuple[float, float]] = {
-    "temperature": (0, 1.5),
-    "top_p": (0.01, 1),
-    "frequency_penalty": (-2, 2),
-    "presence_penalty": (-2, 2),
-}
+_WEB_SEARCH_FIELDS = ("type", "force_search", "max_keyword", "limit", "user_location")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,86 +65,79 @@ class PlatformRequest:
 
 
 def encode_request(conversation: Conversation) -> PlatformRequest:
-    """The conversation (its model already resolved) as a platform Chat request.
+    """The conversation (its model already resolved) as a platform Chat request. Equal conversations give
+    equal bytes, and a longer one begins with the messages of the shorter: the prompt cache is prefix-based.
 
     Raises InvalidRequest for what no repair can bring into the wire's form (media for a text model, binary
     files).
     """
     facts = facts_of(conversation.model)
     notes: list[str] = []
-    repaired = _with_instructions(_repaired(conversation, facts))
-    body = encode_chat(repaired)
-    body["tools"] = _tools(conversation)
-    body["tool_choice"] = "auto"
-    body["thinking"] = _thinking(conversation)
-    body["response_format"] = _response_format(conversation)
-    body["stream"] = conversation.streams
-    if conversation.sampling.reports_stop:
-        body["stop"] = None
+    repaired = _repaired(conversation, facts, notes)
     thinks = conversation.thinking is not Thinking.DISABLED
-    for message in cast("list[dict[str, object]]", body["messages"]):
-        _fill_assistant(message, thinks=thinks)
-    _clamp(body, facts, notes)
-    if not body["tools"]:
-        del body["tools"], body["tool_choice"]
-    notes.extend(f"{name} is not a parameter of MiMo and was left out" for name in sorted(conversation.extra))
-    kept = {name: body[name] for name in CHAT_FIELDS if body.get(name) is not None}
+    tools = _tools(conversation)
+    body: dict[str, object] = {
+        "model": conversation.model,
+        "messages": [_filled(message, thinks=thinks) for message in encode_turns(repaired.turns)],
+        "tools": tools or None,
+        "tool_choice": "auto" if tools else None,
+        "thinking": _thinking(conversation),
+        "response_format": _response_format(conversation),
+        **_sampling(in_range(conversation.sampling, facts, notes), notes),
+        "stream": conversation.streams,
+    }
+    notes += left_out({name: value for name, value in conversation.extra.items() if name != WEB_SEARCH})
+    kept = {name: value for name, value in body.items() if value is not None}
     return PlatformRequest(path=CHAT_PATH, body=orjson.dumps(kept), notes=tuple(notes))
 
 
-def _repaired(conversation: Conversation, facts: ModelFacts) -> Conversation:
+def _repaired(conversation: Conversation, facts: ModelFacts, notes: list[str]) -> Conversation:
     conversation = with_files_as_text(conversation)
-    refuse_unknown_media(conversation, facts)
+    conversation = with_media_the_model_reads(conversation, facts, notes)
+    conversation = with_leading_system_merged(conversation)
     if not facts.accepts_media_in_results:
         conversation = with_media_outside_results(conversation)
-    turns = tuple(
-        part for turn in conversation.turns for part in split_after_calls(with_text_beside_media(turn))
-    )
-    return replace(conversation, turns=_with_custom_arguments(turns))
+    turns = [with_calls_as_functions(with_text_set(turn)) for turn in conversation.turns]
+    if (words := _in_words(conversation, notes)) is not None:
+        turns.append(words)
+    return replace(conversation, turns=tuple(turns))
 
 
-def _with_custom_arguments(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
-    """Past calls of freeform tools, as calls of the one-string functions they are offered as."""
-    if not any(call.is_custom for turn in turns for call in turn.tool_calls):
-        return turns
-    return tuple(
-        replace(turn, parts=tuple(_as_function(p) if isinstance(p, ToolCall) else p for p in turn.parts))
-        for turn in turns
-    )
-
-
-def _as_function(call: ToolCall) -> ToolCall:
-    if not call.is_custom:
-        return call
-    return replace(call, arguments=orjson.dumps({"input": call.arguments}).decode(), is_custom=False)
-
-
-def _with_instructions(conversation: Conversation) -> Conversation:
-    """What the wire drops silently (a tool choice other than auto, a JSON schema) is said in words, at the
-    end:
+def _in_words(conversation: Conversation, notes: list[str]) -> Turn | None:
+    """What the wire drops silently (a tool choice other than auto, a JSON schema), said in words, at the end:
     there it leaves the cached prefix alone."""
-    words = [format_instruction(conversation.response_format)]
-    if conversation.tools and conversation.tool_choice.mode is not ToolChoiceMode.NONE:
-        words.append(choice_instruction(conversation.tool_choice))
+    choice, response_format = conversation.tool_choice, conversation.response_format
+    words = [format_instruction(response_format)]
+    if response_format.kind is ResponseFormatKind.JSON_SCHEMA:
+        notes.append("response_format json_schema was asked for in the prompt: MiMo has json_object only")
+    if conversation.tools and choice.mode is not ToolChoiceMode.NONE:
+        words.append(choice_instruction(choice))
+        if choice.mode is not ToolChoiceMode.AUTO:
+            notes.append(f"tool_choice {choice.mode} was asked for in the prompt: MiMo has auto only")
     text = "\n\n".join(filter(None, words))
-    if not text:
-        return conversation
-    return replace(
-        conversation, turns=(*conversation.turns, Turn(role=Role.SYSTEM, parts=(Text(text=text),)))
-    )
+    return Turn(role=Role.SYSTEM, parts=(Text(text=text),)) if text else None
 
 
 def _tools(conversation: Conversation) -> list[dict[str, object]]:
     if conversation.tool_choice.mode is ToolChoiceMode.NONE:
         return []
-    return [_tool(tool) for tool in conversation.tools]
+    tools = [_tool(tool) for tool in conversation.tools]
+    web_search = conversation.extra.get(WEB_SEARCH)
+    if isinstance(web_search, Mapping):
+        tools.append({name: web_search[name] for name in _WEB_SEARCH_FIELDS if name in web_search})
+    return tools
 
 
 def _tool(tool: ToolSpec) -> dict[str, object]:
-    schema = custom_schema(tool) if tool.kind is ToolKind.CUSTOM else object_schema(tool.parameters)
-    function: dict[str, object] = {"name": tool.name, "description": tool.description, "parameters": schema}
-    if tool.strict is not None and tool.kind is ToolKind.FUNCTION:
-        function["strict"] = tool.strict
+    function: dict[str, object] = {"name": tool.name}
+    if tool.description:
+        function["description"] = tool.description
+    if tool.kind is ToolKind.CUSTOM:
+        function["parameters"] = custom_schema(tool)
+    else:
+        function["parameters"] = object_schema(tool.parameters)
+        if tool.strict is not None:
+            function["strict"] = tool.strict
     return {"type": "function", "function": function}
 
 
@@ -169,32 +153,36 @@ def _response_format(conversation: Conversation) -> dict[str, str] | None:
     return {"type": "json_object"}
 
 
-def _fill_assistant(message: dict[str, object], *, thinks: bool) -> None:
-    """The two 400s that agents meet most: null content, and a turn with calls whose reasoning was dropped."""
-    if message.get("role") != "assistant":
-        return
-    # MiMo refuses an assistant turn with tool_calls whose content is null ("`text` is not present"): send "".
-    if message.get("content") is None:
-        message["content"] = ""
-    if message.get("tool_calls") and thinks:
-        message.setdefault("reasoning_content", "")
-
-
-def _clamp(body: dict[str, object], facts: ModelFacts, notes: list[str]) -> None:
-    cap = body.pop("max_completion_tokens", None) or body.pop("max_tokens", None)
-    if isinstance(cap, int):
-        body["max_completion_tokens"] = min(max(cap, 1), facts.max_output_tokens)
-        if body["max_completion_tokens"] != cap:
-            notes.append(f"max_completion_tokens {cap} became {body['max_completion_tokens']}")
-    for name, (low, high) in _RANGES.items():
-        value = body.get(name)
-        if isinstance(value, int | float) and not low <= value <= high:
-            body[name] = min(max(value, low), high)
-            notes.append(f"{name} {value} became {body[name]}")
-    stop = body.get("stop")
-    if isinstance(stop, list) and len(stop) > MAX_STOP_SEQUENCES:
-        body["stop"] = stop[:MAX_STOP_SEQUENCES]
+def _sampling(sampling: Sampling, notes: list[str]) -> dict[str, object]:
+    stop = () if sampling.reports_stop else sampling.stop
+    if len(stop) > MAX_STOP_SEQUENCES:
         notes.append(f"stop was cut to {MAX_STOP_SEQUENCES} sequences")
+    return {
+        "max_completion_tokens": sampling.max_output_tokens,
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "frequency_penalty": sampling.frequency_penalty,
+        "presence_penalty": sampling.presence_penalty,
+        "stop": list(stop[:MAX_STOP_SEQUENCES]) or None,
+    }
+
+
+def _filled(message: dict[str, object], *, thinks: bool) -> dict[str, object]:
+    """The two 400s that agents meet most: null content, and a turn with calls whose reasoning was dropped."""
+    if message["role"] != "assistant":
+        return message
+    filled = dict(message)
+    # MiMo refuses an assistant turn with tool_calls whose content is null ("`text` is not present"): send "".
+    if filled["content"] is None:
+        filled["content"] = ""
+    # The key absent is what fails; without calls, or with thinking off, nothing asks for it (mimo-api.md
+    # 2.1).
+    if thinks and "tool_calls" in filled:
+        filled.setdefault("reasoning_content", "")
+    return filled
+
+
+# --- answers ------------------------------------------------------------------------------------------------
 
 
 def decoder_for(conversation: Conversation) -> StreamDecoder | CompletionDecoder:
@@ -206,9 +194,12 @@ def decode_models(body: bytes) -> list[str]:
     """The chat models of `GET /v1/models`; speech ids are left out. Raises UpstreamProtocolError."""
     try:
         listing = orjson.loads(body)
-        ids = [entry["id"] for entry in listing["data"]]
-    except (orjson.JSONDecodeError, KeyError, TypeError):
-        raise UpstreamProtocolError("The upstream's model list could not be read.") from None
+    except orjson.JSONDecodeError:
+        listing = None
+    entries = listing.get("data") if isinstance(listing, dict) else None
+    if not isinstance(entries, list):
+        raise UpstreamProtocolError("The upstream's model list could not be read.")
+    ids = [entry.get("id") for entry in entries if isinstance(entry, dict)]
     return [model for model in ids if isinstance(model, str) and is_chat_model(model)]
 
 

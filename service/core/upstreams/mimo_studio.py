@@ -11,7 +11,8 @@ from urllib.parse import quote
 
 import orjson
 
-from service.core.conversation import Conversation, Media, MediaKind, Thinking, ToolResult
+from service.core.conversation import Conversation, Media, MediaKind, Thinking
+from service.core.dialects.openai_chat.tools import WEB_SEARCH
 from service.core.errors import (
     GatewayError,
     InvalidRequest,
@@ -22,7 +23,13 @@ from service.core.errors import (
     UpstreamUnavailable,
 )
 from service.core.models import facts_of, is_chat_model
-from service.core.upstreams.repair import refuse_unknown_media, with_files_as_text
+from service.core.upstreams.repair import (
+    in_range,
+    left_out,
+    media_of,
+    with_files_as_text,
+    with_media_the_model_reads,
+)
 from service.core.upstreams.studio_prompt import render_query
 
 CHAT_PATH = "/open-apis/bot/chat"
@@ -49,13 +56,13 @@ def encode_request(
     `multiMedias` stays empty here; `with_media` puts the uploaded objects in. Raises InvalidRequest.
     """
     facts = facts_of(conversation.model)
-    conversation = with_files_as_text(conversation)
-    refuse_unknown_media(conversation, facts)
-    sampling = conversation.sampling
+    notes: list[str] = []
+    conversation = with_media_the_model_reads(with_files_as_text(conversation), facts, notes)
+    sampling = in_range(conversation.sampling, facts, notes)
     model_config: dict[str, object] = {
         "model": conversation.model,
         "enableThinking": conversation.thinking is not Thinking.DISABLED,
-        "webSearchStatus": "disabled",
+        "webSearchStatus": _web_search_status(conversation.extra.get(WEB_SEARCH)),
     }
     if sampling.temperature is not None:
         model_config["temperature"] = sampling.temperature
@@ -69,10 +76,11 @@ def encode_request(
         "modelConfig": model_config,
         "multiMedias": [],
     }
-    # The UltraSpeed studio model lives under a path of its own (mimo-api.md 5.3).
-    path = FAST_CHAT_PATH if "ultraspeed" in conversation.model else CHAT_PATH
     return StudioRequest(
-        path=path, body=body, media=_media_of(conversation), notes=_notes(conversation, offers_tools)
+        path=FAST_CHAT_PATH if facts.is_fast_in_studio else CHAT_PATH,
+        body=body,
+        media=tuple(media for turn in conversation.turns for media in media_of(turn)),
+        notes=(*notes, *_notes(conversation, offers_tools)),
     )
 
 
@@ -81,16 +89,14 @@ def with_media(request: StudioRequest, objects: Sequence[Mapping[str, object]]) 
     return orjson.dumps({**request.body, "multiMedias": list(objects)})
 
 
-def _media_of(conversation: Conversation) -> tuple[Media, ...]:
-    found: list[Media] = []
-    for turn in conversation.turns:
-        for part in turn.parts:
-            items = part.parts if isinstance(part, ToolResult) else (part,)
-            found.extend(item for item in items if isinstance(item, Media))
-    return tuple(found)
+def _web_search_status(web_search: object) -> str:
+    """The studio searches by itself when asked to; `force_search` is MiMo's word for always."""
+    if not isinstance(web_search, Mapping):
+        return "disabled"
+    return "enabled" if web_search.get("force_search") is True else "auto"
 
 
-def _notes(conversation: Conversation, offers_tools: bool) -> tuple[str, ...]:
+def _notes(conversation: Conversation, offers_tools: bool) -> list[str]:
     notes: list[str] = []
     sampling = conversation.sampling
     if sampling.max_output_tokens is not None:
@@ -99,7 +105,7 @@ def _notes(conversation: Conversation, offers_tools: bool) -> tuple[str, ...]:
         notes.append("the studio wire has no penalties; they were left out")
     if conversation.tools and not offers_tools:
         notes.append("tools are switched off on studio accounts (tools.mode: off)")
-    return tuple(notes)
+    return notes + left_out({name: value for name, value in conversation.extra.items() if name != WEB_SEARCH})
 
 
 # --- answers that are no stream -----------------------------------------------------------------------------
@@ -108,34 +114,33 @@ def _notes(conversation: Conversation, offers_tools: bool) -> tuple[str, ...]:
 def decode_error(status: int, body: bytes, *, retry_after_s: float | None = None) -> GatewayError:
     """An answer that is no stream as our error (mimo-api.md 5.2). The body may be JSON, HTML or nothing.
 
-    What concerns the account is told to the operator by class, not to the client by text.
+    What concerns the account is told to the operator by class, not to the client by text. A 200 may hold an
+    error: its `code` is an HTTP status at times, a number of the studio's own at others.
     """
     obj = _json_object(body)
-    if status in (302, 401) or "loginUrl" in obj:
+    data, code = obj.get("data"), obj.get("code")
+    if status in (302, 401) or "loginUrl" in obj or (isinstance(data, dict) and "loginUrl" in data):
         return UpstreamAccountError("The studio session has ended; log out and in again.", status=401)
+    message = str(obj.get("msg") or obj.get("message") or "")[:300]
+    if status >= 400:
+        return _status_error(status, message, retry_after_s)
+    if code in (None, 0, 200):
+        return UpstreamProtocolError("The studio answered with something that is no stream.", status=status)
+    if str(code).isdecimal() and 400 <= int(str(code)[:4]) < 600:
+        return decode_error(int(str(code)), orjson.dumps({"msg": message}), retry_after_s=retry_after_s)
+    return UpstreamUnavailable(f"The studio answered with error {str(code)[:32]}: {message}", status=200)
+
+
+def _status_error(status: int, message: str, retry_after_s: float | None) -> GatewayError:
     if status in (403, 451, 461):
         return UpstreamAccountError("The studio account is restricted.", status=status)
     if status == 429:
-        return UpstreamRateLimited("The studio account is busy.", status=429, retry_after_s=retry_after_s)
-    message = str(obj.get("msg") or obj.get("message") or "")[:300]
+        return UpstreamRateLimited("The studio account is busy.", status=status, retry_after_s=retry_after_s)
     if status >= 500:
         return UpstreamUnavailable(
             f"The studio answered {status}.", status=status, retry_after_s=retry_after_s
         )
-    if status >= 400:
-        return UpstreamRefused(f"The studio refused the request: {message or status}", status=status)
-    if code := obj.get("code"):
-        return _coded_error(code, message)
-    return UpstreamProtocolError("The studio answered with something that is no stream.", status=status)
-
-
-def _coded_error(code: object, message: str) -> GatewayError:
-    """A JSON error inside a 200: `code` is an HTTP status at times, a number of the studio's own at
-    others.
-    """
-    if code in (401, 403, 429, 451, 461, 500, 503):
-        return decode_error(int(str(code)), orjson.dumps({"msg": message}))
-    return UpstreamUnavailable(f"The studio answered with error {str(code)[:32]}: {message}", status=200)
+    return UpstreamRefused(f"The studio refused the request: {message or status}", status=status)
 
 
 def _json_object(body: bytes) -> dict[str, object]:
@@ -161,25 +166,20 @@ def decode_models(body: bytes) -> list[str]:
     entries = data.get("modelConfigListNg") or data.get("modelConfigList")
     if not isinstance(entries, list):
         raise UpstreamProtocolError("The studio's model list could not be read.")
-    found: list[str] = []
-    for entry in entries:
-        if (
-            isinstance(entry, dict)
-            and entry.get("pageType", "chat") == "chat"
-            and not entry.get("redirectTo")
-        ):
-            model = entry.get("model") or entry.get("name")
-            if isinstance(model, str) and is_chat_model(model):
-                found.append(model)
-    return found
+    chat = [
+        entry
+        for entry in entries
+        if isinstance(entry, dict) and entry.get("pageType", "chat") == "chat" and not entry.get("redirectTo")
+    ]
+    ids = [entry.get("model") or entry.get("name") for entry in chat]
+    return [model for model in ids if isinstance(model, str) and is_chat_model(model)]
 
 
 def decode_session(body: bytes) -> None:
     """The answer of the session check. Raises UpstreamAccountError when the session ended or is
-    restricted.
-    """
-    status = decode_data(body).get("bannedStatus", "NOT_BANNED")
-    if status != "NOT_BANNED":
+    restricted."""
+    status = decode_data(body).get("bannedStatus")
+    if status not in (None, "NOT_BANNED"):
         raise UpstreamAccountError(
             "The studio account is restricted.", status=461 if status == "PERMANENT" else 451
         )
@@ -194,7 +194,7 @@ def media_filename(media: Media, position: int) -> str:
     """The file's own name, or one made of its kind and type: `image-1.png`."""
     if media.filename:
         return media.filename
-    subtype = (media.mime_type or "").partition("/")[2]
+    subtype = (media.mime_type or "").partition(";")[0].partition("/")[2].strip()
     return f"{media.kind}-{position}.{_EXTENSIONS.get(subtype, subtype) or 'bin'}"
 
 

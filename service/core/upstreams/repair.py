@@ -2,13 +2,18 @@
 mimo-api.md 3.
 
 Nothing is touched where no rule applies: the prompt cache is prefix-based, so a needless change costs money.
+What a client might miss is told in notes.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+
+import orjson
 
 from service.core.conversation import (
     Conversation,
@@ -16,6 +21,7 @@ from service.core.conversation import (
     MediaKind,
     Part,
     Role,
+    Sampling,
     Text,
     ToolCall,
     ToolResult,
@@ -24,93 +30,120 @@ from service.core.conversation import (
 from service.core.errors import InvalidRequest
 from service.core.models import ModelFacts
 
-_TEXT_TYPES = ("text/", "application/json", "application/xml", "application/javascript", "application/x-")
-_MAX_FILE_BYTES = 10 << 20
+MAX_FILE_BYTES = 10 << 20
+
+_RANGES: Mapping[str, tuple[float, float]] = {
+    "temperature": (0, 1.5),
+    "top_p": (0.01, 1),
+    "frequency_penalty": (-2, 2),
+    "presence_penalty": (-2, 2),
+}
+# Control characters that no text file holds; tab, line ends and form feed are none of them.
+_BINARY = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
 
 
-def file_as_text(media: Media, *, param: str = "messages") -> str:
-    """A `file` part as prompt text between markers that name the file.
+def _with_media(turn: Turn, change: Callable[[Media], Text | Media]) -> Turn:
+    """The turn with every media part changed, those within tool results too; itself when it holds none."""
+    if not any(isinstance(item, Media) for part in turn.parts for item in _items(part)):
+        return turn
 
-    `data` is base64 of a text file (UTF-8, an unmarked legacy encoding is read as Latin-1). Raises
-    InvalidRequest
-    for a file that is no text: the upstreams read text files only.
+    def changed(item: Text | Media) -> Text | Media:
+        return change(item) if isinstance(item, Media) else item
+
+    parts: list[Part] = []
+    for part in turn.parts:
+        if isinstance(part, ToolResult):
+            parts.append(replace(part, parts=tuple(map(changed, part.parts))))
+        else:
+            parts.append(change(part) if isinstance(part, Media) else part)
+    return replace(turn, parts=tuple(parts))
+
+
+def _items(part: Part) -> tuple[Part, ...]:
+    return part.parts if isinstance(part, ToolResult) else (part,)
+
+
+def media_of(turn: Turn) -> list[Media]:
+    """Every media part in order, those within tool results too."""
+    return [item for part in turn.parts for item in _items(part) if isinstance(item, Media)]
+
+
+# --- files --------------------------------------------------------------------------------------------------
+
+
+def with_files_as_text(conversation: Conversation) -> Conversation:
+    """Every file part becomes a text part: the upstreams read text files only. Raises InvalidRequest."""
+
+    def read(media: Media) -> Text | Media:
+        return Text(text=file_as_text(media)) if media.kind is MediaKind.FILE else media
+
+    return replace(conversation, turns=tuple(_with_media(turn, read) for turn in conversation.turns))
+
+
+def file_as_text(media: Media) -> str:
+    """A file as prompt text between marks that name it.
+
+    `data` is base64 of a text file: UTF-8, else an unmarked legacy encoding, which is read as Latin-1. Raises
+    InvalidRequest for a file that is no text or too large.
     """
+    name = media.filename or "file"
     if media.data is None:
-        raise InvalidRequest("A file must be sent as base64 in file_data.", param=param)
+        raise _bad_file("A file must be sent as base64 in file_data.")
     try:
         raw = base64.b64decode(media.data, validate=True)
     except (binascii.Error, ValueError):
-        raise InvalidRequest("file_data is not valid base64.", param=param) from None
-    name = media.filename or "file"
-    is_text_type = media.mime_type is None or media.mime_type.startswith(_TEXT_TYPES)
-    if b"\0" in raw[:8192] or not is_text_type or raw.startswith(b"%PDF-"):
-        raise InvalidRequest(f"Only text files can be read; '{name[:64]}' is not one.", param=param)
-    if len(raw) > _MAX_FILE_BYTES:
-        raise InvalidRequest(f"The file '{name[:64]}' is larger than {_MAX_FILE_BYTES} bytes.", param=param)
+        raise _bad_file(f"The data of the file '{name[:64]}' is not valid base64.") from None
+    if len(raw) > MAX_FILE_BYTES:
+        raise _bad_file(f"The file '{name[:64]}' is larger than {MAX_FILE_BYTES} bytes.")
+    if raw.startswith(b"%PDF-") or _BINARY.search(raw, 0, 8192):
+        raise _bad_file(f"Only text files can be read; '{name[:64]}' is not one.")
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = raw.decode("latin-1")
-    return f"<file name={_quoted(name)}>\n{text}\n</file>"
+    shown = " ".join(name.replace('"', "'").split())[:200]
+    return f'<file name="{shown}">\n{text}\n</file>'
 
 
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', "'").replace("\n", " ")[:200] + '"'
+def _bad_file(message: str) -> InvalidRequest:
+    return InvalidRequest(message, param="messages", code="unsupported_file")
 
 
-def with_files_as_text(conversation: Conversation) -> Conversation:
-    """Every file part becomes a text part, in tool results too."""
-    if not any(_has_file(part) for turn in conversation.turns for part in turn.parts):
-        return conversation
-    turns = tuple(
-        replace(
-            turn,
-            parts=tuple(_file_free(part, f"messages[{i}].content[{j}]") for j, part in enumerate(turn.parts)),
-        )
-        for i, turn in enumerate(conversation.turns)
-    )
-    return replace(conversation, turns=turns)
+# --- media --------------------------------------------------------------------------------------------------
 
 
-def _has_file(part: Part) -> bool:
-    if isinstance(part, ToolResult):
-        return any(map(_has_file, part.parts))
-    return isinstance(part, Media) and part.kind is MediaKind.FILE
+def with_media_the_model_reads(
+    conversation: Conversation, facts: ModelFacts, notes: list[str]
+) -> Conversation:
+    """Media that the model does not read: refused where the client has just sent it, described where it is
+    history.
 
-
-def _file_free(part: Part, param: str) -> Part:
-    if isinstance(part, ToolResult):
-        return replace(part, parts=tuple(_result_part(item, param) for item in part.parts))
-    if isinstance(part, Media) and part.kind is MediaKind.FILE:
-        return Text(text=file_as_text(part, param=param))
-    return part
-
-
-def _result_part(part: Text | Media, param: str) -> Text | Media:
-    if isinstance(part, Media) and part.kind is MediaKind.FILE:
-        return Text(text=file_as_text(part, param=param))
-    return part
-
-
-def refuse_unknown_media(conversation: Conversation, facts: ModelFacts) -> None:
-    """Raises InvalidRequest for media that the model cannot take.
-
-    MiMo answers such a request with 404, which clients read as "no such model" (mimo-api.md 3).
+    MiMo answers 404 for it, for every later turn too, which agents read as "no such model". Raises
+    InvalidRequest.
     """
-    for i, turn in enumerate(conversation.turns):
-        for part in turn.parts:
-            items = part.parts if isinstance(part, ToolResult) else (part,)
-            for item in items:
-                if (
-                    isinstance(item, Media)
-                    and item.kind is not MediaKind.FILE
-                    and item.kind not in facts.media
-                ):
-                    raise InvalidRequest(
-                        f"The model {facts.model_id} does not take {item.kind} input.",
-                        param=f"messages[{i}].content",
-                        code="unsupported_media",
-                    )
+
+    def described(media: Media) -> Text | Media:
+        if media.kind in facts.media:
+            return media
+        return Text(text=f"[{media.kind} left out: this model does not read it]")
+
+    now_from = _after_last_answer(conversation.turns)
+    for media in (media for turn in conversation.turns[now_from:] for media in media_of(turn)):
+        if media.kind not in facts.media:
+            raise InvalidRequest(
+                f"The model {facts.model_id} does not take {media.kind} input.",
+                param="messages",
+                code="unsupported_media",
+            )
+    past = tuple(_with_media(turn, described) for turn in conversation.turns[:now_from])
+    if past == conversation.turns[:now_from]:
+        return conversation
+    notes.append(f"media of earlier turns was left out: {facts.model_id} does not read it")
+    return replace(conversation, turns=(*past, *conversation.turns[now_from:]))
+
+
+def _after_last_answer(turns: tuple[Turn, ...]) -> int:
+    return max((i + 1 for i, turn in enumerate(turns) if turn.role is Role.ASSISTANT), default=0)
 
 
 def with_media_outside_results(conversation: Conversation) -> Conversation:
@@ -122,55 +155,86 @@ def with_media_outside_results(conversation: Conversation) -> Conversation:
     turns: list[Turn] = []
     moved: list[Part] = []
     for turn in conversation.turns:
-        if moved and turn.role is not Role.TOOL:
+        if moved and turn.role is not Role.TOOL:  # not earlier: results of one answer must not be parted
             turns.append(Turn(role=Role.USER, parts=tuple(moved)))
             moved = []
-        if turn.role is Role.TOOL and any(_holds_media(part) for part in turn.parts):
+        if turn.role is Role.TOOL and media_of(turn):
             turn = replace(turn, parts=tuple(_without_media(part, moved) for part in turn.parts))
         turns.append(turn)
     if moved:
         turns.append(Turn(role=Role.USER, parts=tuple(moved)))
-    return (
-        replace(conversation, turns=tuple(turns)) if len(turns) != len(conversation.turns) else conversation
-    )
-
-
-def _holds_media(part: Part) -> bool:
-    return isinstance(part, ToolResult) and any(isinstance(item, Media) for item in part.parts)
+    return replace(conversation, turns=tuple(turns))
 
 
 def _without_media(part: Part, moved: list[Part]) -> Part:
-    if not isinstance(part, ToolResult) or not _holds_media(part):
+    media = [item for item in _items(part) if isinstance(item, Media)]
+    if not isinstance(part, ToolResult) or not media:
         return part
-    media = [item for item in part.parts if isinstance(item, Media)]
-    moved.append(Text(text=f"Media from the result of tool call {part.call_id}:"))
-    moved.extend(media)
+    moved += [Text(text=f"Media from the result of tool call {part.call_id}:"), *media]
     texts = [item for item in part.parts if isinstance(item, Text)]
-    return replace(
-        part, parts=(*texts, Text(text=f"[{len(media)} media item(s) follow in the next user message]"))
-    )
+    mark = Text(text=f"[{len(media)} media item(s) follow in the next user message]")
+    return replace(part, parts=(*texts, mark))
 
 
-def with_text_beside_media(turn: Turn) -> Turn:
-    """A user turn of media alone gets a text part: MiMo answers `text is not set` otherwise."""
-    if turn.role is not Role.USER or any(isinstance(part, Text) and part.text for part in turn.parts):
+# --- text ---------------------------------------------------------------------------------------------------
+
+
+def with_leading_system_merged(conversation: Conversation) -> Conversation:
+    """One system turn at the head, with the texts of all that stood there; later ones keep their place."""
+    turns = conversation.turns
+    count = next((i for i, turn in enumerate(turns) if turn.role is not Role.SYSTEM), len(turns))
+    if count < 2:
+        return conversation
+    text = "\n\n".join(filter(None, (turn.text for turn in turns[:count])))
+    return replace(conversation, turns=(Turn(role=Role.SYSTEM, parts=(Text(text=text),)), *turns[count:]))
+
+
+def with_text_set(turn: Turn) -> Turn:
+    """No empty text part beside others, and some text beside media: MiMo answers `text` is not set
+    otherwise."""
+    parts = [_full(part) for part in turn.parts if not (isinstance(part, Text) and not part.text)]
+    if turn.role is Role.USER and not any(isinstance(part, Text) for part in parts):
+        parts.append(Text(text=" "))
+    return turn if tuple(parts) == turn.parts else replace(turn, parts=tuple(parts))
+
+
+def _full(part: Part) -> Part:
+    if not isinstance(part, ToolResult):
+        return part
+    return replace(part, parts=tuple(item for item in part.parts if isinstance(item, Media) or item.text))
+
+
+def with_calls_as_functions(turn: Turn) -> Turn:
+    """Past calls of freeform tools, as calls of the one-string functions they are offered as."""
+    if not any(call.is_custom for call in turn.tool_calls):
         return turn
-    media = tuple(part for part in turn.parts if isinstance(part, Media))
-    return replace(turn, parts=(*media, Text(text=" ")))
+    return replace(turn, parts=tuple(map(_as_function, turn.parts)))
 
 
-def split_after_calls(turn: Turn) -> tuple[Turn, ...]:
-    """An assistant turn that speaks on after its calls: Chat has no place for that text behind the calls.
+def _as_function(part: Part) -> Part:
+    if not isinstance(part, ToolCall) or not part.is_custom:
+        return part
+    return replace(part, arguments=orjson.dumps({"input": part.arguments}).decode(), is_custom=False)
 
-    The text is put before the calls; the order of texts among themselves stays. One turn comes back.
-    """
-    seen_call = False
-    for part in turn.parts:
-        seen_call = seen_call or isinstance(part, ToolCall)
-        if seen_call and not isinstance(part, ToolCall):
-            break
-    else:
-        return (turn,)
-    calls = tuple(part for part in turn.parts if isinstance(part, ToolCall))
-    others = tuple(part for part in turn.parts if not isinstance(part, ToolCall))
-    return (replace(turn, parts=(*others, *calls)),)
+
+# --- parameters ---------------------------------------------------------------------------------------------
+
+
+def in_range(sampling: Sampling, facts: ModelFacts, notes: list[str]) -> Sampling:
+    """The numbers within what the model takes (mimo-api.md 1.4): OpenAI's ranges are wider."""
+    changes: dict[str, float] = {}
+    cap = sampling.max_output_tokens
+    if cap is not None and not 1 <= cap <= facts.max_output_tokens:
+        changes["max_output_tokens"] = min(max(cap, 1), facts.max_output_tokens)
+        notes.append(f"max_tokens {cap} became {changes['max_output_tokens']}")
+    for name, (low, high) in _RANGES.items():
+        value = getattr(sampling, name)
+        if value is not None and not low <= value <= high:
+            changes[name] = min(max(value, low), high)
+            notes.append(f"{name} {value} became {changes[name]}")
+    return replace(sampling, **changes) if changes else sampling  # type: ignore[arg-type]
+
+
+def left_out(extra: Mapping[str, object]) -> list[str]:
+    """A note for each field that no MiMo wire knows. The names are the client's: they are cut."""
+    return [f"{name[:64]} is not a parameter of MiMo and was left out" for name in sorted(extra)]

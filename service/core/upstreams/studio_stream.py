@@ -1,14 +1,14 @@
 """Frames of the studio wire -> events (mimo-api.md 5.4).
 
-States: an answer that is no stream (its first byte opens JSON or HTML: kept, bounded, read at the end); a
-stream
-whose first text frame is still in doubt; a running stream; done.
+States:
+    no stream     the first byte opens JSON or HTML: kept, bounded, read as an error at the end
+    in doubt      no text but tool notices yet
+    running       text has come
+    done          the finish frame, an error or a moderation stop: the socket may stay open long after it
 
 The doubt: the second frame is often the bare name of a studio-internal tool (`getTimeInfo`), which no user
-should
-see. A real answer may be just that word, so it is held until the next text frame (then it was a notice) or
-the end
-(then it was the answer).
+should see. A real answer may be just that word, so it is held until the next text frame (then it was a
+notice) or the finish (then it was the answer). Once text has come, such a word is text.
 """
 
 from __future__ import annotations
@@ -36,13 +36,12 @@ TOOL_NOTICES = frozenset(
         *("webExtract", "getWeather", "calculator"),
     }
 )
+_END = "[DONE]"
 _MAX_PLAIN_BYTES = 64 << 10
 
 
 class StudioDecoder:
-    """Bytes of one studio answer -> events. Done at the finish frame: the socket may stay open long after
-    it.
-    """
+    """Bytes of one studio answer -> events. A `pipeline.Decoder`."""
 
     def __init__(self) -> None:
         self._sse = SSEDecoder()
@@ -50,7 +49,7 @@ class StudioDecoder:
         self._plain: list[bytes] | None = None
         self._plain_bytes = 0
         self._has_begun = False
-        self._held_notice: str | None = None
+        self._held_notice = ""
         self._has_text = False
         self._usage: Usage | None = None
         self._is_done = False
@@ -94,8 +93,8 @@ class StudioDecoder:
         return events
 
     def _frame(self, frame: SSEEvent) -> list[Event]:
-        if frame.data == b"[DONE]":
-            return self._end(Finish(FinishReason.STOP))
+        if frame.data.strip() == _END.encode():
+            return self._finish()
         try:
             data = orjson.loads(frame.data)
         except orjson.JSONDecodeError:
@@ -104,22 +103,19 @@ class StudioDecoder:
             return _citations(data)
         if not isinstance(data, dict):
             return []
-        if frame.event in ("message", "") and isinstance(data.get("content"), str):
-            return self._text(data)
-        return self._other(frame.event, data)
+        content = data.get("content")
+        if not isinstance(content, str) or not _is_text(frame.event, data.get("type")):
+            return self._other(frame.event, data)
+        if content == _END and data.get("type") is None:
+            return self._finish()
+        return self._text(content) if content else []
 
-    def _text(self, data: dict[str, object]) -> list[Event]:
-        text = str(data["content"])
-        if text == "[DONE]" and data.get("type") is None:
-            return self._end(Finish(FinishReason.STOP))
-        if data.get("type") not in ("text", None) or not text:
-            return []
+    def _text(self, text: str) -> list[Event]:
         if not self._has_text:
-            self._has_text = True
             if text in TOOL_NOTICES:
                 self._held_notice = text
                 return []
-        self._held_notice = None
+            self._has_text, self._held_notice = True, ""
         return self._think.feed(text)
 
     def _other(self, name: str, data: dict[str, object]) -> list[Event]:
@@ -127,7 +123,7 @@ class StudioDecoder:
             case "usage":
                 self._usage = _usage(data) or self._usage
             case "finish":
-                return self._end(Finish(FinishReason.STOP))
+                return self._finish()
             case "error":
                 text = str(data.get("content") or data.get("msg") or "no reason given")[:300]
                 return self._end(Failed(UpstreamUnavailable(f"The studio broke off: {text}", status=200)))
@@ -141,30 +137,36 @@ class StudioDecoder:
                 return self._end(Failed(decode_error(200, orjson.dumps(data))))
         return []
 
+    def _finish(self) -> list[Event]:
+        answer = self._think.feed(self._held_notice) if self._held_notice else []
+        return answer + self._end(Finish(FinishReason.STOP))
+
     def _end(self, last: Event) -> list[Event]:
         self._is_done = True
-        events = self._think.feed(self._held_notice) if self._held_notice else []
-        return [*events, *self._think.finish(), *self._usage_events(), last]
+        return [*self._think.finish(), *self._usage_events(), last]
 
     def _usage_events(self) -> list[Event]:
         return [UsageReport(self._usage)] if self._usage else []
 
 
+def _is_text(event: str, kind: object) -> bool:
+    """Whether a frame's content belongs to the answer. Without a name the type must speak: an unnamed
+    `dialogId` frame holds a number that is no answer."""
+    return kind == "text" if event == "" else event == "message" and kind in ("text", None)
+
+
 def _usage(data: dict[str, object]) -> Usage | None:
-    """The usage frame's numbers; the wire pushes several, the last one counts."""
-    source = data.get("content") if isinstance(data.get("content"), dict) else data
-    if isinstance(source, dict) and isinstance(source.get("usage"), dict):
-        source = source["usage"]
-    if not isinstance(source, dict) or not isinstance(source.get("promptTokens"), int):
+    """The usage frame's numbers, at the top or under `content` or `usage`; None when there are none."""
+    source = next((inner for name in ("content", "usage") if isinstance(inner := data.get(name), dict)), data)
+    if not isinstance(source.get("promptTokens"), int):
         return None
     native = source.get("nativeUsage")
-    output_details = native.get("completion_tokens_details") if isinstance(native, dict) else None
-    input_details = native.get("prompt_tokens_details") if isinstance(native, dict) else None
+    details = native if isinstance(native, dict) else {}
     return Usage(
-        input_tokens=max(source["promptTokens"], 0),
-        output_tokens=max(_count(source, "completionTokens"), 0),
-        cached_tokens=_count(input_details, "cached_tokens"),
-        reasoning_tokens=_count(output_details, "reasoning_tokens"),
+        input_tokens=_count(source, "promptTokens"),
+        output_tokens=_count(source, "completionTokens"),
+        cached_tokens=_count(details.get("prompt_tokens_details"), "cached_tokens"),
+        reasoning_tokens=_count(details.get("completion_tokens_details"), "reasoning_tokens"),
     )
 
 
