@@ -121,13 +121,14 @@ def decode_citations(annotations: object) -> list[Citation]:
             continue
         nested = annotation.get("url_citation")
         source = nested if type(nested) is dict else annotation
-        url, title, summary = (_text(source.get(key)) for key in ("url", "title", "summary"))
+        url, title, summary = (text_of(source.get(key)) for key in ("url", "title", "summary"))
         if url:
             found.append(Citation(url, title, summary))
     return found
 
 
-def _text(value: object) -> str:
+def text_of(value: object) -> str:
+    """A string as it is; "" for null and everything else."""
     return value if type(value) is str else ""
 
 
@@ -137,4 +138,4 @@ def decode_text(content: object) -> str:
         return content
     if type(content) is not list:
         return ""
-    return "".join(_text(part.get("text")) for part in content if type(part) is dict)
+    return "".join(text_of(part.get("text")) for part in content if type(part) is dict)

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 
 import orjson
 
+from service.core.dialects.openai_chat.answer import text_of
 from service.core.events import Event, Notice, ToolCallDelta, ToolCallEnd, ToolCallStart
 
 
@@ -80,7 +81,7 @@ class CallAssembler:
         if function is None or type(value) is not dict:
             events.append(Notice("garbage_skipped", "tool_call"))
             return
-        name, call_id = _text(function.get("name")), _text(value.get("id"))
+        name, call_id = text_of(function.get("name")), text_of(value.get("id"))
         call = self._found(value.get("index"), call_id, name)
         if call is None:
             self._close_if_complete(events)
@@ -183,10 +184,9 @@ def _described(value: object) -> Mapping[str, object] | None:
 
 def _fragment(arguments: object) -> str:
     """Arguments are text; some servers send them as an object."""
-    if type(arguments) is dict:
+    if type(arguments) is not dict:
+        return text_of(arguments)
+    try:
         return orjson.dumps(arguments).decode()
-    return _text(arguments)
-
-
-def _text(value: object) -> str:
-    return value if type(value) is str else ""
+    except orjson.JSONEncodeError:  # nested deeper than orjson writes
+        return ""

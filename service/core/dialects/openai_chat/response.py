@@ -21,6 +21,7 @@ from service.core.dialects.openai_chat.answer import (
     finish_notices,
     finish_word,
     is_cut,
+    text_of,
 )
 from service.core.dialects.openai_chat.calls import CallAssembler
 from service.core.dialects.openai_chat.errors import decode_error_value
@@ -106,7 +107,7 @@ def _events(message: Mapping[str, object], word: object, body: Mapping[str, obje
     if text := decode_text(message.get("content") or message.get("refusal")):
         events.append(TextDelta(text))
     assembler = CallAssembler()
-    answer_id = str(body.get("id") or "")
+    answer_id = text_of(body.get("id"))
     for index, call in enumerate(_calls(message)):
         assembler.delta({**call, "index": index}, events, answer_id=answer_id)
     assembler.flush(events, answer_id=answer_id, is_whole=not is_cut(word))

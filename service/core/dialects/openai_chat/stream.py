@@ -28,6 +28,7 @@ from service.core.dialects.openai_chat.answer import (
     finish_notices,
     finish_word,
     is_cut,
+    text_of,
 )
 from service.core.dialects.openai_chat.calls import CallAssembler
 from service.core.dialects.openai_chat.errors import decode_error_value, error_object
@@ -293,7 +294,7 @@ class StreamDecoder:
             self._finish_word = word
 
     def _read_calls(self, calls: object, value: Mapping[str, object], events: list[Event]) -> None:
-        self._answer_id = str(value.get("id") or self._answer_id)
+        self._answer_id = text_of(value.get("id")) or self._answer_id
         for call in calls if type(calls) is list else ():
             self._calls.delta(call, events, answer_id=self._answer_id)
 

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from service.core.conversation import (
     Conversation,
@@ -26,7 +27,7 @@ from service.core.conversation import (
 )
 from service.core.dialects.openai_chat.request import decode_body, decode_request, encode_request
 from service.core.errors import InvalidRequest
-from tests.strategies import Wire, conversations
+from tests.strategies import Wire, conversations, json_values
 
 HELLO = {"role": "user", "content": "hello"}
 
@@ -415,3 +416,104 @@ def test_a_freeform_tool_s_history_is_kept_raw() -> None:
         ToolCall(call_id="c1", name="apply_patch", arguments="*** Begin\n", is_custom=True),
     )
     assert encode_request(conversation) == body
+
+
+# --- anything at all ----------------------------------------------------------------------------------------
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The path of every value inside `value`."""
+    found = [path]
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        found += places(inner, (*path, key))
+    return found
+
+
+def replaced(value: Any, path: tuple[Any, ...], new: Any) -> Any:
+    if not path:
+        return new
+    copied = dict(value) if isinstance(value, dict) else list(value)
+    copied[path[0]] = replaced(value[path[0]], path[1:], new)
+    return copied
+
+
+EVERYTHING = {
+    "model": "m",
+    "messages": [
+        {"role": "system", "content": [{"type": "text", "text": "s"}], "name": "n"},
+        {
+            "role": "user",
+            "content": [
+                {"type": "text", "text": "u"},
+                {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk=", "detail": "low"}},
+                {"type": "input_audio", "input_audio": {"data": "aGk=", "format": "wav"}},
+                {
+                    "type": "video_url",
+                    "video_url": {"url": "https://x/y"},
+                    "fps": 2,
+                    "media_resolution": "max",
+                },
+                {"type": "file", "file": {"filename": "a", "file_data": "aGk="}},
+            ],
+        },
+        {
+            "role": "assistant",
+            "content": None,
+            "refusal": None,
+            "reasoning_content": "r",
+            "reasoning_details": [{"text": "x"}],
+            "tool_calls": [
+                {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}},
+                {"id": "d", "type": "custom", "custom": {"name": "p", "input": "x"}},
+            ],
+        },
+        {"role": "tool", "tool_call_id": "c", "content": "r"},
+        {"role": "assistant", "content": "", "function_call": {"name": "f", "arguments": "{}"}},
+        {"role": "function", "name": "f", "content": "r"},
+    ],
+    "tools": [
+        {"type": "function", "function": {"name": "f", "description": "d", "parameters": {}, "strict": True}},
+        {"type": "custom", "custom": {"name": "p", "format": {"type": "text"}}},
+        {"type": "web_search"},
+    ],
+    "tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [{"name": "f"}]}},
+    "parallel_tool_calls": False,
+    "stop": ["a"],
+    "stream_options": {"include_usage": True},
+    "response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": {}, "strict": True}},
+    "thinking": {"type": "enabled"},
+    "reasoning": {"effort": "low", "enabled": True},
+    "chat_template_kwargs": {"enable_thinking": True},
+    "temperature": 1,
+    "max_tokens": 1,
+    "n": 1,
+}
+
+
+def test_a_request_of_everything_is_decoded() -> None:
+    assert len(decode_body(EVERYTHING).turns) == 6
+
+
+@given(
+    path=st.sampled_from(places(EVERYTHING)[1:]),
+    new=json_values() | st.sampled_from(["text", "custom", "auto", "function", "tool", "data:,", "http://"]),
+)
+def test_any_value_anywhere_is_decoded_or_refused_by_its_place(path: tuple[Any, ...], new: Any) -> None:
+    """No input makes anything but a Conversation that can be sent on, or a refusal that names a field."""
+    body = replaced(EVERYTHING, path, new)
+    error = refused(body)
+    if error is None:
+        assert orjson.dumps(encode_request(decode_body(body)))
+        return
+    assert error.param
+    assert error.param.partition("[")[0].partition(".")[0] in EVERYTHING
+    assert len(error.message) < 1000
+
+
+def refused(body: dict[str, Any]) -> InvalidRequest | None:
+    try:
+        decode_body(body)
+    except InvalidRequest as error:
+        return error
+    return None

@@ -9,10 +9,12 @@ import openai
 import orjson
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from service.core.completion import AnswerHead, collect
+from service.core.dialects.openai_chat.response import decode_completion
 from service.core.dialects.openai_chat.stream import StreamDecoder, StreamEncoder
 from service.core.errors import (
     ContentFiltered,
@@ -590,3 +592,68 @@ def test_a_whole_answer_in_place_of_a_stream_is_bounded() -> None:
     events = source.feed(b'{"choices": [1, 2, 3]}')
     assert isinstance(events[-1], Failed)
     assert "larger than 10 bytes" in str(events[-1].error)
+
+
+# --- anything at all ----------------------------------------------------------------------------------------
+
+_KEYS = st.sampled_from(
+    [
+        *(
+            "choices",
+            "delta",
+            "message",
+            "content",
+            "reasoning_content",
+            "reasoning",
+            "tool_calls",
+            "function",
+        ),
+        *(
+            "custom",
+            "name",
+            "arguments",
+            "input",
+            "id",
+            "index",
+            "finish_reason",
+            "usage",
+            "error",
+            "refusal",
+        ),
+        *(
+            "annotations",
+            "url",
+            "url_citation",
+            "function_call",
+            "prompt_tokens",
+            "code",
+            "type",
+            "param",
+            "text",
+        ),
+    ]
+)
+_WORDS = st.sampled_from(["", "a", "stop", "length", "tool_calls", "{}", "429"])
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 5) | _WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_KEYS, inner, max_size=4),
+    max_leaves=12,
+)
+_DELTAS = st.dictionaries(_KEYS, _VALUES, max_size=4)
+
+
+@given(st.lists(_VALUES | st.builds(lambda delta: {"choices": [{"delta": delta}]}, _DELTAS), max_size=5))
+def test_whatever_the_chunks_hold_the_events_keep_their_laws(values: list[Any]) -> None:
+    raw = b"".join(b"data: " + orjson.dumps(value) + b"\n\n" for value in values)
+    source = AnswerSource(StreamDecoder())
+    events = source.feed(raw) + source.finish()
+    check_events(events, checks_arguments=False)
+
+
+@given(
+    _VALUES | st.builds(lambda message: {"choices": [{"message": message}]}, _DELTAS), st.binary(max_size=20)
+)
+def test_whatever_the_body_holds_it_gives_lawful_events(value: Any, garbage: bytes) -> None:
+    for body in (orjson.dumps(value), garbage):
+        events = decode_completion(body)
+        check_events(events, checks_arguments=False)
