@@ -11,6 +11,7 @@ from service.core.conversation import Conversation
 from service.core.events import Usage
 from service.core.leases import AccountHealth, Admission, Lease, Penalty
 from service.core.pipeline import Decoder
+from service.core.response_events import KeptEvents, StopWord
 
 
 class Clock(Protocol):
@@ -146,8 +147,8 @@ class Objects(Protocol):
 
     `kind` is `message`, `response` or `item`; bodies are any bytes."""
 
-    async def save(self, kind: str, key_id: str, bodies: Mapping[str, bytes]) -> None:
-        """Keep each body under its id, in one round trip. A Redis that is away costs the copies, no more."""
+    async def save(self, kind: str, key_id: str, bodies: Mapping[str, bytes]) -> bool:
+        """Keep each body under its id, in one round trip. False: Redis is away, and the copies are lost."""
         ...
 
     async def load(self, kind: str, key_id: str, object_ids: Sequence[str]) -> Mapping[str, bytes]:
@@ -156,6 +157,45 @@ class Objects(Protocol):
 
     async def delete(self, kind: str, key_id: str, object_id: str) -> bool:
         """True when there was something to delete. Raises StoreUnavailable."""
+        ...
+
+
+class ResponseEvents(Protocol):
+    """The events of background responses, and the sign of life of who runs them; shared by all workers.
+
+    Every method raises StoreUnavailable."""
+
+    async def begin(self, key_id: str, response_id: str) -> None:
+        """The first sign of life."""
+        ...
+
+    async def append(self, key_id: str, response_id: str, events: bytes, *, is_last: bool = False) -> None:
+        """Add whole events at the end."""
+        ...
+
+    async def beat(self, key_id: str, response_id: str) -> StopWord | None:
+        """A sign of life; what somebody asked of the runner meanwhile comes back."""
+        ...
+
+    async def ask(self, key_id: str, response_id: str, word: StopWord) -> None:
+        """Ask the runner, whichever worker it is in, to stop."""
+        ...
+
+    async def end(self, key_id: str, response_id: str) -> None:
+        """No more signs of life: all events are in. They stay for a while."""
+        ...
+
+    async def forget(self, key_id: str, response_id: str) -> None:
+        """Delete the events."""
+        ...
+
+    async def is_running(self, key_id: str, response_id: str) -> bool:
+        """Whether a sign of life came lately."""
+        ...
+
+    async def read(self, key_id: str, response_id: str, *, after: str, wait_s: float) -> Sequence[KeptEvents]:
+        """What was appended after the entry `after` ("0" for all), in order, at most some at a time; waits
+        up to `wait_s` for the first."""
         ...
 
 

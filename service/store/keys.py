@@ -24,6 +24,9 @@ A `{tag}` decides a key's place in a Redis Cluster; all keys of one script share
 | `mgw:{k:<key_id>}:usage:<day>` | hash | `<field>:<model>` -> count | 400 days idle |
 | `mgw:{k:<key_id>}:<kind>:<id>` | string | a stored answer, compressed | as configured |
 | `mgw:{k:<key_id>}:<kind>:<object_id>` | string | a stored message or response | `storage` settings |
+| `mgw:{k:<key_id>}:events:<response_id>` | stream | events of a background response | 1 h idle |
+| `mgw:{k:<key_id>}:runner:<response_id>` | string | sign of life of who runs it | 15 s |
+| `mgw:{k:<key_id>}:stop:<response_id>` | string | cancel or delete, for the runner | 1 h |
 | `mgw:{models}:catalogue` | hash | account -> its models, as JSON | 1 day |
 
 Decisions read times that are stored in the values; lifetimes only clean up.
@@ -104,3 +107,15 @@ def usage(key_id: str, day: date) -> str:
 def stored(kind: str, key_id: str, object_id: str) -> str:
     """An answer kept for its owner. The owner is part of the name: a foreign id is unknown."""
     return f"{PREFIX}{{k:{key_id}}}:{kind}:{object_id}"
+
+
+def response_events(key_id: str, response_id: str) -> str:
+    return f"{PREFIX}{{k:{key_id}}}:events:{response_id}"
+
+
+def response_runner(key_id: str, response_id: str) -> str:
+    return f"{PREFIX}{{k:{key_id}}}:runner:{response_id}"
+
+
+def response_stop(key_id: str, response_id: str) -> str:
+    return f"{PREFIX}{{k:{key_id}}}:stop:{response_id}"

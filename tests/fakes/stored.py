@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
+
+from service.core.errors import StoreUnavailable
+from service.core.response_events import KeptEvents, StopWord
 
 
 class FakeModelCatalogue:
@@ -19,19 +23,94 @@ class FakeModelCatalogue:
 
 
 class FakeObjects:
-    """Fits ports.Objects."""
+    """Fits ports.Objects. `loads` counts round trips; while `is_away` nothing is kept and nothing loaded."""
 
     def __init__(self) -> None:
         self.bodies: dict[tuple[str, str, str], bytes] = {}
+        self.loads = 0
+        self.is_away = False
 
-    async def save(self, kind: str, key_id: str, object_id: str, body: bytes) -> None:
-        self.bodies[kind, key_id, object_id] = body
+    async def save(self, kind: str, key_id: str, bodies: Mapping[str, bytes]) -> bool:
+        if not self.is_away:
+            self.bodies |= {(kind, key_id, object_id): body for object_id, body in bodies.items()}
+        return not self.is_away
 
-    async def load(self, kind: str, key_id: str, object_id: str) -> bytes | None:
-        return self.bodies.get((kind, key_id, object_id))
+    async def load(self, kind: str, key_id: str, object_ids: Sequence[str]) -> Mapping[str, bytes]:
+        if not object_ids:
+            return {}
+        self._ask()
+        self.loads += 1
+        known = [object_id for object_id in object_ids if (kind, key_id, object_id) in self.bodies]
+        return {object_id: self.bodies[kind, key_id, object_id] for object_id in known}
 
     async def delete(self, kind: str, key_id: str, object_id: str) -> bool:
+        self._ask()
         return self.bodies.pop((kind, key_id, object_id), None) is not None
+
+    def _ask(self) -> None:
+        if self.is_away:
+            raise StoreUnavailable("The gateway's store does not answer.", code="store_unavailable")
+
+
+class FakeResponseEvents:
+    """Fits ports.ResponseEvents. `running` are the responses with a sign of life: take one out to lose its
+    runner."""
+
+    def __init__(self) -> None:
+        self.entries: dict[tuple[str, str], list[KeptEvents]] = {}
+        self.running: set[tuple[str, str]] = set()
+        self.words: dict[tuple[str, str], StopWord] = {}
+        self.is_away = False
+        self._changed = asyncio.Condition()
+
+    async def begin(self, key_id: str, response_id: str) -> None:
+        self._ask()
+        self.running.add((key_id, response_id))
+
+    async def append(self, key_id: str, response_id: str, events: bytes, *, is_last: bool = False) -> None:
+        self._ask()
+        entries = self.entries.setdefault((key_id, response_id), [])
+        entries.append(KeptEvents(entry_id=str(len(entries) + 1), events=events, is_last=is_last))
+        async with self._changed:
+            self._changed.notify_all()
+
+    async def beat(self, key_id: str, response_id: str) -> StopWord | None:
+        await self.begin(key_id, response_id)
+        return self.words.get((key_id, response_id))
+
+    async def ask(self, key_id: str, response_id: str, word: StopWord) -> None:
+        self._ask()
+        self.words[key_id, response_id] = word
+
+    async def end(self, key_id: str, response_id: str) -> None:
+        self._ask()
+        self.running.discard((key_id, response_id))
+        self.words.pop((key_id, response_id), None)
+
+    async def forget(self, key_id: str, response_id: str) -> None:
+        self._ask()
+        self.entries.pop((key_id, response_id), None)
+
+    async def is_running(self, key_id: str, response_id: str) -> bool:
+        self._ask()
+        return (key_id, response_id) in self.running
+
+    async def read(self, key_id: str, response_id: str, *, after: str, wait_s: float) -> Sequence[KeptEvents]:
+        self._ask()
+        if not self._after(key_id, response_id, after) and wait_s > 0:
+            try:
+                async with asyncio.timeout(wait_s), self._changed:
+                    await self._changed.wait()
+            except TimeoutError:
+                return []
+        return self._after(key_id, response_id, after)
+
+    def _after(self, key_id: str, response_id: str, after: str) -> list[KeptEvents]:
+        return self.entries.get((key_id, response_id), [])[int(after) :]
+
+    def _ask(self) -> None:
+        if self.is_away:
+            raise StoreUnavailable("The gateway's store does not answer.", code="store_unavailable")
 
 
 class FakeStoreHealth:

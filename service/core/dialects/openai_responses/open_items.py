@@ -31,8 +31,8 @@ from service.core.events import Citation
 class EventWriter:
     """Numbers the events and makes them bytes."""
 
-    def __init__(self) -> None:
-        self.next_number = 0
+    def __init__(self, *, first_number: int = 0) -> None:
+        self.next_number = first_number
 
     def event(self, name: str, body: Mapping[str, object]) -> bytes:
         number, self.next_number = self.next_number, self.next_number + 1

@@ -23,6 +23,7 @@ NewId = Callable[[str], str]
 Seal = Callable[[str], str]
 
 IN_PROGRESS, COMPLETED, INCOMPLETE, FAILED = "in_progress", "completed", "incomplete", "failed"
+QUEUED, CANCELLED = "queued", "cancelled"
 
 _INCOMPLETE_REASONS = {
     FinishReason.LENGTH: "max_output_tokens",

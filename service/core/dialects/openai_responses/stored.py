@@ -7,12 +7,13 @@ from collections.abc import Iterable, Sequence
 
 import orjson
 
+from service.core.dialects.openai_responses.errors import encode_error_event, response_error
 from service.core.dialects.openai_responses.fields import Fields, refuse
 from service.core.dialects.openai_responses.items import item_type
-from service.core.dialects.openai_responses.output import Item, NewId
-from service.core.json_body import (
-    wrong_value,
-)
+from service.core.dialects.openai_responses.open_items import EventWriter
+from service.core.dialects.openai_responses.output import CANCELLED, FAILED, Item, NewId
+from service.core.errors import GatewayError, InvalidRequest
+from service.core.json_body import wrong_value
 
 _ID_PREFIXES = {
     "apply_patch_call": "apc_",
@@ -108,3 +109,24 @@ def events_after(stream: bytes, starting_after: int) -> bytes:
         if found and int(found[1]) > starting_after:
             kept.append(block + b"\n\n")
     return b"".join(kept)
+
+
+def sequence_numbers(stream: bytes) -> list[int]:
+    """The sequence_number of each event of `stream` (whole events), in order."""
+    found = map(_SEQUENCE_NUMBER.search, stream.split(b"\n\n"))
+    return [int(match[1]) for match in found if match]
+
+
+def encode_end(response: Item, *, sequence_number: int) -> bytes:
+    """The event that ends the stream of a stored response, for a stream that lost its own. OpenAI has none
+    for a cancelled one: that is told as an error."""
+    status = response["status"]
+    if status == CANCELLED:
+        error = InvalidRequest("The response was cancelled.", code="response_cancelled")
+        return encode_error_event(error, sequence_number=sequence_number)
+    return EventWriter(first_number=sequence_number).event(f"response.{status}", {"response": response})
+
+
+def failed_response(response: Item, error: GatewayError) -> Item:
+    """A stored response that never ended, as the failed one that it is."""
+    return response | {"status": FAILED, "error": response_error(error)}
