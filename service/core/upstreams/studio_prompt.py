@@ -80,7 +80,7 @@ def _turns(turns: tuple[Turn, ...], conversation: Conversation) -> Iterator[str]
                 yield _section("user", _user_text(turn))
             case Role.ASSISTANT:
                 yield _section("assistant", _assistant_text(turn, conversation))
-            case Role.TOOL:
+            case Role.TOOL:  # pragma: no branch - the last of a closed set, as mypy knows
                 results = [part for part in turn.parts if isinstance(part, ToolResult)]
                 yield _section("tool_results", render_results(results))
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.core.conversation import (
@@ -447,9 +447,10 @@ EVERYTHING = Wire(
 
 
 @pytest.mark.slow
+@settings(max_examples=30)
 @given(conversations(EVERYTHING))
 def test_the_strict_validator_takes_whatever_we_send(conversation: Conversation) -> None:
-    """Slow: random conversations take seconds to draw."""
+    """Slow: random conversations take a while to draw."""
     conversation = replace(conversation, model="mimo-v2.6-pro")
     request = encode_request(conversation)
     body = orjson.loads(request.body)
@@ -458,6 +459,7 @@ def test_the_strict_validator_takes_whatever_we_send(conversation: Conversation)
 
 
 @pytest.mark.slow
+@settings(max_examples=30)
 @given(conversations(EVERYTHING), st.data())
 def test_equal_requests_give_equal_bytes_and_history_is_a_prefix(
     conversation: Conversation, data: st.DataObject

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from service.core.conversation import (
     Conversation,
@@ -277,9 +277,10 @@ def test_calls_of_freeform_tools_become_calls_of_functions() -> None:
 
 
 @pytest.mark.slow
+@settings(max_examples=30)
 @given(conversations(Wire()))
 def test_no_repair_loses_text(sent: Conversation) -> None:
-    """Slow: random conversations take two seconds to draw."""
+    """Slow: random conversations take a while to draw."""
 
     def all_text(turns: tuple[Turn, ...]) -> str:
         return "".join(
