@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +18,13 @@ from service.gateway.background import Background
 from service.gateway.chat import Chat, ChatPolicy
 from service.gateway.holdings import HEARTBEAT_S, Holdings
 from service.gateway.keyring import KeyRing
+from service.gateway.metered import (
+    SAMPLE_INTERVAL_S,
+    AccountWatch,
+    MeteredAccounts,
+    MeteredLedger,
+    MeteredLimits,
+)
 from service.gateway.models import REFRESH_INTERVAL_S, Models
 from service.gateway.system import RandomIds, SystemClock
 from service.simulator import Simulator
@@ -28,6 +36,7 @@ from service.store.ledger import RedisLedger
 from service.store.limits import RedisLimits
 from service.store.models import RedisModelCatalogue
 from service.store.objects import RedisObjects
+from service.telemetry import looplag
 from service.telemetry.metrics import Metrics
 from service.upstream.http import Http, client_session
 from service.upstream.platform import PlatformUpstream
@@ -41,16 +50,24 @@ log = structlog.get_logger()
 # Longer than a load balancer's idle time (60 s at most of them), or it would meet closed sockets.
 _KEEPALIVE_S = 75.0
 _BACKGROUND_DRAIN_S = 5.0
+# What is still open when `running` is left was ended before, by `service.lifecycle`: no second patience.
+_SHUTDOWN_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gateway:
-    """A running gateway. `base_url` is where it listens on loopback, without /v1."""
+    """A running gateway. `base_url` is where it listens on loopback, without /v1.
+
+    `stop_listening` closes the main port and its idle connections, and leaves open requests and the ops port
+    alone. `reconfigure` takes over what of a configuration can change while the process runs.
+    """
 
     config: Config
     services: Services
     base_url: str
     ops_url: str
+    stop_listening: Callable[[], Awaitable[None]]
+    reconfigure: Callable[[Config], None]
 
 
 @asynccontextmanager
@@ -67,7 +84,7 @@ async def running(config: Config, *, data_dir: Path = DEFAULT_DATA_DIR) -> Async
             access_log=None,
             handler_cancellation=True,
             keepalive_timeout=_KEEPALIVE_S,
-            shutdown_timeout=config.timeouts.drain_s,
+            shutdown_timeout=_SHUTDOWN_S,
         )
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
@@ -84,6 +101,8 @@ async def running(config: Config, *, data_dir: Path = DEFAULT_DATA_DIR) -> Async
             services=services,
             base_url=f"http://127.0.0.1:{main_port}",
             ops_url=f"http://127.0.0.1:{ops_port}",
+            stop_listening=lambda: _stop_listening(runner),
+            reconfigure=lambda changed: _reconfigure(services, changed),
         )
         services.is_draining = True
 
@@ -115,6 +134,33 @@ async def _listening(runner: web.AppRunner, host: str, port: int) -> int:
     return int(runner.addresses[-1][1])
 
 
+async def _stop_listening(runner: web.AppRunner) -> None:
+    for site in list(runner.sites):
+        await site.stop()
+    await asyncio.sleep(
+        0
+    )  # requests whose bytes are here already become handlers before their connections close
+    if runner.server is not None:
+        runner.server.pre_shutdown()
+
+
+def _reconfigure(services: Services, config: Config) -> None:
+    """Keys, accounts, models, aliases and limits of the next request; those under way keep what they had."""
+    services.keyring.replace(config.api_keys)
+    services.models.reconfigure(config.mimo_accounts, offered=config.models, aliases=config.model_aliases)
+    services.limits = config.limits
+    services.chat.policy = _chat_policy(config)
+    services.background.spawn(services.models.refresh(), name="model_discovery")
+
+
+def _chat_policy(config: Config) -> ChatPolicy:
+    return ChatPolicy(
+        max_attempts=config.limits.max_attempts,
+        queue_s=config.timeouts.queue_s,
+        offers_tools_on_studio=config.tools.mode is ToolsMode.AUTO,
+    )
+
+
 def application(services: Services) -> web.Application:
     """The aiohttp application with every route."""
     app = web.Application(middlewares=[gateway_middleware], client_max_size=services.limits.max_body_bytes)
@@ -139,9 +185,9 @@ async def _wired(config: Config, stack: AsyncExitStack, data_dir: Path) -> Servi
     upstreams = upstreams_of(config, Http(session, config.timeouts))
     pool = RedisAccounts(store, spawn=background.spawn, worker_id=ids.new("worker_"))
     key_limits = RedisLimits(store, spawn=background.spawn)
-    accounts: ports.Accounts = pool
-    limits: ports.Limits = key_limits
-    ledger: ports.Ledger = RedisLedger(store, accounts=pool, limits=key_limits)
+    accounts: ports.Accounts = MeteredAccounts(pool, metrics, clock)
+    limits: ports.Limits = MeteredLimits(key_limits, metrics, clock)
+    ledger: ports.Ledger = MeteredLedger(RedisLedger(store, accounts=pool, limits=key_limits), metrics)
     catalogue: ports.ModelCatalogue = RedisModelCatalogue(store)
     models = Models(
         config.mimo_accounts, upstreams, catalogue, offered=config.models, aliases=config.model_aliases
@@ -157,13 +203,13 @@ async def _wired(config: Config, stack: AsyncExitStack, data_dir: Path) -> Servi
         holdings=holdings,
         clock=clock,
         ids=ids,
-        policy=ChatPolicy(
-            max_attempts=config.limits.max_attempts,
-            queue_s=config.timeouts.queue_s,
-            offers_tools_on_studio=config.tools.mode is ToolsMode.AUTO,
-        ),
+        policy=_chat_policy(config),
     )
+    watch = AccountWatch(accounts, metrics, lambda: models.accounts)
     await models.load()
+    background.spawn(watch.sample(), name="account_watch")
+    background.repeat(SAMPLE_INTERVAL_S, watch.sample, name="account_watch")
+    background.repeat(looplag.INTERVAL_S, lambda: looplag.sample(metrics), name="loop_lag")
     background.spawn(models.refresh(), name="model_discovery")
     background.repeat(REFRESH_INTERVAL_S, models.refresh, name="model_discovery")
     background.repeat(HEARTBEAT_S, lambda: holdings.renew(accounts, limits), name="heartbeat")
@@ -196,4 +242,5 @@ async def _store(
 
     store = connect(url, spawn=background.spawn, observe=observe)
     stack.push_async_callback(store.aclose)
+    metrics.redis_breaker.set_function(lambda: float(store.is_away))
     return store

@@ -115,6 +115,7 @@ class Chat:
     def _resolved(
         self, conversation: Conversation, key: ApiKey, record: RequestRecord
     ) -> tuple[Conversation, list[Account]]:
+        record.decoded_at_s = self.clock.monotonic_s()
         record.model_requested = conversation.model
         resolution = self.models.resolve(conversation.model)
         record.model = resolution.model
@@ -177,7 +178,8 @@ class Answer:
                 async with aclosing(self._attempt(account, is_last=not self._may_retry(attempt))) as events:
                     async for batch in events:
                         yield batch
-                self._attempted(account, "ok", started_at_s)
+                failure = self._record.error  # one that came after the first byte
+                self._attempted(account, "ok" if failure is None else str(failure.kind), started_at_s)
                 return
             except GatewayError as error:
                 self._attempted(account, str(error.kind), started_at_s)
@@ -185,6 +187,7 @@ class Answer:
                 if next_step(error) is NextStep.GIVE_UP or not self._may_retry(attempt):
                     raise _for_client(error) from error
                 self._give_back(self._penalty)
+                self._record.error = None
                 self._candidates = [other for other in self._candidates if other is not account] or [account]
             await asyncio.sleep(
                 retry_pause_s(attempt + 1, jitter=hash(self._record.request_id) % 1000 / 1000)
@@ -260,6 +263,7 @@ class Answer:
                 return [other for other in shown if other is not event]
             case Finish():
                 record.finish_reason = str(event.reason)
+                record.finished_at_s = self._chat.clock.monotonic_s()
                 if self._usage is None:
                     self._usage = self._estimated_usage()
                     return [*shown[:-1], UsageReport(self._usage), event]

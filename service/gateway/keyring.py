@@ -14,6 +14,10 @@ class KeyRing:
     """
 
     def __init__(self, keys: Iterable[ApiKey]) -> None:
+        self.replace(keys)
+
+    def replace(self, keys: Iterable[ApiKey]) -> None:
+        """From now on these are the keys."""
         self._by_digest = {key.key_sha256: key for key in keys}
 
     def find(self, presented: str | None) -> ApiKey:

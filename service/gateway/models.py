@@ -35,16 +35,31 @@ class Models:
         offered: Sequence[str] = (),
         aliases: Mapping[str, str] | None = None,
     ) -> None:
-        self._accounts = tuple(account for account in accounts if account.enabled)
         self._upstreams = upstreams
         self._catalogue = catalogue
+        self._listed: dict[str, tuple[str, ...]] = {}
+        self._resolved: dict[str, Resolution] = {}
+        self._refreshing = asyncio.Lock()
+        self.reconfigure(accounts, offered=offered, aliases=aliases)
+
+    def reconfigure(
+        self,
+        accounts: Sequence[Account],
+        *,
+        offered: Sequence[str] = (),
+        aliases: Mapping[str, str] | None = None,
+    ) -> None:
+        """From now on this is the configuration; what accounts listed before is kept."""
+        self._accounts = tuple(account for account in accounts if account.enabled)
         self._configured = tuple(offered)
         own = dict(aliases or {})
         self._aliases = own | {name: to for name, to in DEFAULT_ALIASES.items() if name not in own}
-        self._listed: dict[str, tuple[str, ...]] = {}
-        self._resolved: dict[str, Resolution] = {}
         self._offered = self._union()
-        self._refreshing = asyncio.Lock()
+
+    @property
+    def accounts(self) -> tuple[Account, ...]:
+        """The enabled accounts, in the configuration's order."""
+        return self._accounts
 
     @property
     def offered(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from service.core.errors import GatewayError
@@ -38,9 +39,17 @@ class RequestRecord:
     bytes_out: int = 0
     tools_offered: int = 0
     tools_called: int = 0
+    client_ip: str = ""
+    user_agent: str = ""
     queued_s: float = 0.0
+    longest_gap_s: float = 0.0
+    body_at_s: float | None = None  # the body was read
+    decoded_at_s: float | None = None  # it became a conversation
     first_event_at_s: float | None = None
+    first_write_at_s: float | None = None
+    finished_at_s: float | None = None  # the upstream's answer ended
     is_cancelled: bool = False
+    is_drained: bool = False  # the shutdown's deadline ended it
     finish_reason: str = ""
     error: GatewayError | None = None
     usage: Usage | None = None
@@ -50,13 +59,35 @@ class RequestRecord:
 
     @property
     def outcome(self) -> str:
-        """ok, cancelled, client_error, limited, upstream_error, gateway_error or truncated: a closed set."""
+        """ok, cancelled, truncated, limited, client_error, upstream_error or gateway_error: a closed set.
+
+        `truncated`: a stream that failed after the client had seen some of it."""
         if self.is_cancelled:
             return "cancelled"
         if self.error is None:
-            return "truncated" if self.finish_reason == "length" else "ok"
+            return "ok"
+        if self.streams and self.first_event_at_s is not None:
+            return "truncated"
         if self.error.kind in ("rate_limited", "upstream_rate_limited"):
             return "limited"
         return {"client": "client_error", "upstream": "upstream_error"}.get(
             self.error.origin, "gateway_error"
         )
+
+    @property
+    def disconnect_phase(self) -> str:
+        """How far the answer was when the client left: a closed set."""
+        if not self.model:
+            return "before_headers"
+        if not self.streams:
+            return "nonstream"
+        return "before_first" if self.first_event_at_s is None else "streaming"
+
+    def overheads(self, *, ended_at_s: float) -> Iterator[tuple[str, float]]:
+        """The gateway's own time by phase, as far as the request got."""
+        if self.body_at_s is not None and self.decoded_at_s is not None:
+            yield "translate_request", self.decoded_at_s - self.body_at_s
+        if self.first_event_at_s is not None and self.first_write_at_s is not None:
+            yield "first_byte_out", self.first_write_at_s - self.first_event_at_s
+        if self.finished_at_s is not None and not self.is_cancelled:
+            yield "finish", ended_at_s - self.finished_at_s

@@ -28,5 +28,6 @@ async def read_body(request: web.Request) -> bytes:
         raise BodyTooLarge(max_bytes=max_bytes) from None
     except TimeoutError:
         raise InvalidRequest("The request body did not arrive in time.", code="body_timeout") from None
-    request[RECORD].bytes_in = len(body)
+    record = request[RECORD]
+    record.bytes_in, record.body_at_s = len(body), services.clock.monotonic_s()
     return body

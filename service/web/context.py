@@ -4,7 +4,7 @@ request.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiohttp import web
 
@@ -16,6 +16,7 @@ from service.gateway.models import Models
 from service.gateway.ports import Clock, Ids, Objects, StoreHealth
 from service.telemetry.metrics import Metrics
 from service.telemetry.record import RequestRecord
+from service.web.drain import OpenRequests
 
 
 @dataclass(slots=True, kw_only=True)
@@ -34,6 +35,7 @@ class Services:
     timeouts: Timeouts
     limits: Limits
     security: Security
+    open_requests: OpenRequests = field(default_factory=OpenRequests)
     is_draining: bool = False
 
 

@@ -23,6 +23,7 @@ from service.core.errors import (
 from service.telemetry.log import request_fields
 from service.telemetry.record import RequestRecord
 from service.web.context import API_KEY, RECORD, SERVICES, Services
+from service.web.drain import shutting_down
 from service.web.errors import error_response
 from service.web.headers import REQUEST_ID
 from service.web.routes import OPEN_PATHS, route_name
@@ -47,8 +48,11 @@ async def gateway_middleware(request: web.Request, handler: Handler) -> web.Stre
     services = request.app[SERVICES]
     record = _record(request, services)
     request[RECORD] = record
-    gauge = services.metrics.inflight.labels(record.route)
+    gauge = services.metrics.inflight[record.route,]
     gauge.inc()
+    task = asyncio.current_task()
+    if record.route != "ops" and task is not None:
+        services.open_requests.begin(task)
     try:
         response = await _answered(request, handler, services, record)
         record.status = response.status
@@ -59,6 +63,8 @@ async def gateway_middleware(request: web.Request, handler: Handler) -> web.Stre
         raise
     finally:
         gauge.dec()
+        if task is not None:
+            services.open_requests.finish(task)
         _tell(services, record)
 
 
@@ -72,25 +78,21 @@ async def _answered(
         if record.route != "ops":
             _authenticate(request, services, record)
         response = await handler(request)
-    except GatewayError as error:
-        record.error = error
-        response = error_response(request, error, request_id=record.request_id)
-    except web.HTTPException as error:
-        if error.status < 400:
+    except asyncio.CancelledError:
+        if not services.open_requests.was_ended():
             raise
-        record.error = _http_error(error)
+        record.error, record.is_drained, record.is_cancelled = shutting_down(), True, False
         response = error_response(request, record.error, request_id=record.request_id)
-    except (ConnectionError, asyncio.CancelledError):
+    except ConnectionError:
         raise
     except Exception as error:
-        log.error(
-            "handler_failed", request_id=record.request_id, error_type=type(error).__name__, exc_info=False
-        )
-        record.error = Internal()
+        record.error = _as_ours(error, record)
         response = error_response(request, record.error, request_id=record.request_id)
     if not response.prepared:
         response.headers[REQUEST_ID] = record.request_id
         response.headers.update(cors)
+        if services.is_draining:
+            response.force_close()
     return response
 
 
@@ -109,11 +111,23 @@ def _authenticate(request: web.Request, services: Services, record: RequestRecor
         return
     try:
         key = services.keyring.find(presented_key(request))
-    except Unauthenticated:
-        services.metrics.auth_failures.inc()
+    except Unauthenticated as error:
+        services.metrics.auth_failures[error.code or "invalid_api_key",].inc()
         raise
     request[API_KEY] = key
     record.key_id, record.key_name = key.key_id, key.name
+
+
+def _as_ours(error: Exception, record: RequestRecord) -> GatewayError:
+    """What a handler raised, as an error that the dialects know. Raises what is an answer, not an error."""
+    if isinstance(error, GatewayError):
+        return error
+    if isinstance(error, web.HTTPException):
+        if error.status < 400:
+            raise error
+        return _http_error(error)
+    log.error("handler_failed", request_id=record.request_id, error_type=type(error).__name__, exc_info=False)
+    return Internal()
 
 
 def _http_error(error: web.HTTPException) -> GatewayError:

@@ -18,6 +18,7 @@ from service.core.events import Event, Failed
 from service.core.pipeline import Encoder
 from service.gateway.chat import Answer
 from service.web.context import RECORD, SERVICES, Services
+from service.web.drain import shutting_down
 
 _HEADERS = {
     "Content-Type": "text/event-stream; charset=utf-8",
@@ -49,25 +50,26 @@ class ClientStream:
         self._begin_lock = asyncio.Lock()
         self._response: web.StreamResponse | None = None
         self._written_at_s = self._services.clock.monotonic_s()
+        self._event_at_s: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._has_ended = False
 
     async def send(self, answer: Answer) -> web.StreamResponse:
         """The whole answer. Raises a GatewayError only while nothing was sent."""
         self._arm()
+        streams_open = self._services.metrics.streams_open[self._record.route,]
+        streams_open.inc()
         try:
-            async with aclosing(answer.batches()) as batches:
-                async for events in batches:
-                    if self._tap is not None:
-                        for event in events:
-                            self._tap(event)
-                    await self._write(b"".join(map(self._encoder.feed, events)))
+            await self._relay(answer)
         except GatewayError as error:
-            if self._response is None:
+            await self._fail(error)
+        except asyncio.CancelledError:
+            if not self._services.open_requests.was_ended():
                 raise
-            self._record.error = error
-            await self._write(self._encoder.feed(Failed(error)))
+            self._record.is_drained = True
+            await self._fail(shutting_down())
         finally:
+            streams_open.dec()
             self._has_ended = True
             if self._timer is not None:
                 self._timer.cancel()
@@ -75,17 +77,40 @@ class ClientStream:
         await response.write_eof()
         return response
 
+    async def _relay(self, answer: Answer) -> None:
+        async with aclosing(answer.batches()) as batches:
+            async for events in batches:
+                if self._tap is not None:
+                    for event in events:
+                        self._tap(event)
+                await self._write(b"".join(map(self._encoder.feed, events)))
+
+    async def _fail(self, error: GatewayError) -> None:
+        """In-band when the head was sent, raised when a status line can still tell it."""
+        if self._response is None:
+            raise error
+        self._record.error = error
+        await self._write(self._encoder.feed(Failed(error)))
+
     async def _write(self, data: bytes) -> None:
         if data:
             response = self._response or await self._begun()
-            self._written_at_s = self._services.clock.monotonic_s()
-            self._record.bytes_out += len(data)
+            self._written_at_s = now_s = self._services.clock.monotonic_s()
+            record = self._record
+            record.bytes_out += len(data)
             await response.write(data)
+            if self._event_at_s is None:
+                record.first_write_at_s = self._services.clock.monotonic_s()
+            elif now_s - self._event_at_s > record.longest_gap_s:
+                record.longest_gap_s = now_s - self._event_at_s
+            self._event_at_s = now_s
 
     async def _begun(self) -> web.StreamResponse:
         async with self._begin_lock:
             if self._response is None:
                 response = web.StreamResponse(headers={**_HEADERS, **self._headers()})
+                if self._services.is_draining:
+                    response.force_close()
                 await response.prepare(self._request)
                 self._response = response
             return self._response
