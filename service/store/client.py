@@ -17,7 +17,6 @@ from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import (
     NoScriptError,
-    ReadOnlyError,
     RedisClusterException,
     RedisError,
     ResponseError,
@@ -26,12 +25,12 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from service.core.errors import StoreUnavailable
 from service.store.breaker import Breaker, BreakerSettings
-from service.store.dialling import dial_of
-from service.store.resp import Command, Reply
+from service.store.dialling import line_of
+from service.store.resp import Command, Redirected, Reply
 from service.store.scripts import Script, script
-from service.store.topologies import ClientSettings, assert_effective, client_of
+from service.store.topologies import ClientSettings, assert_effective, client_of, close_client
 from service.store.urls import RedisTarget, Topology, decode_url
-from service.store.wire import Line, Spawn
+from service.store.wire import Spawn
 
 Argument = str | bytes | int
 
@@ -128,10 +127,9 @@ class Store:
         self._breaker = Breaker(settings.breaker, monotonic_s)
         self._blocking: Redis | RedisCluster | None = None
         self._client = client_of(target, settings.client)
-        self._line: Line | None = None
+        self._line = line_of(target, settings.client, spawn=spawn)
         if isinstance(self._client, Redis):
             assert_effective(self._client.connection_pool, settings.client)
-            self._line = Line(dial_of(target, settings.client), spawn=spawn)
 
     @property
     def is_away(self) -> bool:
@@ -186,8 +184,7 @@ class Store:
     async def hash(self, key: str) -> dict[bytes, bytes]:
         """Every field of a hash, {} when there is none. Raises StoreUnavailable."""
         reply = await self.command("HGETALL", key)
-        # A Cluster's client has made a dict of it already.
-        return reply if isinstance(reply, dict) else dict(zip(reply[::2], reply[1::2], strict=True))
+        return dict(zip(reply[::2], reply[1::2], strict=True))
 
     async def ask(self, operation: str, work: Awaitable[Reply]) -> Reply:
         """Await redis-py calls under the same deadline, breaker and errors as everything else."""
@@ -216,13 +213,10 @@ class Store:
         self._observe(operation, 0.0, Outcome.DEGRADED)
 
     async def aclose(self) -> None:
-        if self._line is not None:
-            self._line.close()
+        self._line.close()
         for client in (self._client, self._blocking):
             if client is not None:
-                await client.aclose()
-            if isinstance(client, Redis):
-                await client.connection_pool.disconnect()
+                await close_client(client)
 
     # --- one exchange, guarded ------------------------------------------------------------------------------
 
@@ -245,8 +239,7 @@ class Store:
                 replies = await exchange
         except _UNREACHABLE as error:
             self._breaker.record_failure()
-            if self._line is not None:
-                self._line.suspect(sent_at_s=sent_at_s)
+            self._line.suspect(sent_at_s=sent_at_s)
             took_s = self._monotonic_s() - began_s
             is_timeout = isinstance(error, TimeoutError | RedisTimeoutError)
             self._observe(operation, took_s, Outcome.TIMED_OUT if is_timeout else Outcome.FAILED)
@@ -289,28 +282,21 @@ class Store:
             return replies
         for place in again:
             call, error = calls[place], replies[place]
-            if isinstance(error, NoScriptError):
-                # EVAL, not SCRIPT LOAD: some proxies and ACLs forbid the latter, and EVAL loads it as well.
-                commands[place] = ("EVAL", scripts[place].source, *commands[place][2:])
-            elif not self._may_repeat(error):
+            if not isinstance(error, NoScriptError) and not await self._line.recover(error):
                 raise error
-            elif call.again is not None:
-                commands[place] = (*commands[place][: 3 + len(call.keys)], *call.again)
+            # EVAL, not SCRIPT LOAD: some proxies and ACLs forbid the latter, and EVAL loads it as well.
+            arguments = call.arguments if call.again is None else call.again
+            commands[place] = ("EVAL", scripts[place].source, len(call.keys), *call.keys, *arguments)
         for place, reply in zip(again, await self._send([commands[place] for place in again]), strict=True):
             replies[place] = reply
         return replies
 
-    def _may_repeat(self, error: Exception) -> bool:
-        """A connection that broke is worth one more; so is a master that has become a replica."""
-        if isinstance(error, ReadOnlyError) and self._target.topology is Topology.SENTINEL:
-            if self._line is not None:
-                self._line.drop()
-            return True
-        return isinstance(error, RedisConnectionError)
-
     async def _send(self, commands: Sequence[Command]) -> list[Reply]:
-        """The replies; raises the first error among them."""
+        """The replies; raises the first error. Sent again only what a Cluster's node would not do itself."""
         replies = await self._try(commands)
+        for place, reply in enumerate(replies):
+            if isinstance(reply, Redirected) and await self._line.recover(reply):
+                (replies[place],) = await self._try([commands[place]])
         for reply in replies:
             if isinstance(reply, Exception):
                 raise reply
@@ -318,9 +304,6 @@ class Store:
 
     async def _try(self, commands: Sequence[Command]) -> list[Reply]:
         """The replies, with errors in their places."""
-        if self._line is None:
-            sent = [self._client.execute_command(*command) for command in commands]
-            return await asyncio.gather(*sent, return_exceptions=True)
         return await _all([self._line.send(command) for command in commands])
 
 

@@ -5,31 +5,39 @@ from __future__ import annotations
 import asyncio
 import ssl
 
-from redis.asyncio import Sentinel
+from redis.exceptions import ConnectionError, RedisError
 
-from service.store.topologies import ClientSettings, sentinel_of
+from service.store.cluster import Address, ClusterLines
+from service.store.race import first_answer
+from service.store.topologies import ClientSettings
 from service.store.urls import RedisTarget, Topology
-from service.store.wire import Dial, Wire
+from service.store.wire import Dial, Line, Spawn, Wire
 
 _CLIENT_NAME = "mimo-gateway"
 
 
-def dial_of(target: RedisTarget, settings: ClientSettings) -> Dial:
-    """A function that opens a wire to the target, within the connect time-out."""
+def line_of(target: RedisTarget, settings: ClientSettings, *, spawn: Spawn) -> Line | ClusterLines:
+    """The way to Redis: a wire to the server, to the master that Sentinel names, or to each master."""
     tls = tls_context(target)
-    sentinel = sentinel_of(target, settings) if target.topology is Topology.SENTINEL else None
 
-    async def dial() -> Wire:
+    def dial_to(address: Address | None) -> Dial:
+        async def dial() -> Wire:
+            async with asyncio.timeout(settings.connect_timeout_s):
+                return await _introduced(target, address, tls)
+
+        return dial
+
+    async def dial_master() -> Wire:
         async with asyncio.timeout(settings.connect_timeout_s):
-            wire = await _open(target, tls, sentinel)
-            try:
-                await _introduce(wire, target)
-            except BaseException:
-                wire.close()
-                raise
-        return wire
+            return await _introduced(target, await _master(target, tls), tls)
 
-    return dial
+    match target.topology:
+        case Topology.SINGLE:
+            return Line(dial_to(target.hosts[0] if target.hosts else None), spawn=spawn)
+        case Topology.SENTINEL:
+            return Line(dial_master, spawn=spawn, finds_master=True)
+        case Topology.CLUSTER:
+            return ClusterLines(target.hosts, dial_to, spawn=spawn)
 
 
 def tls_context(target: RedisTarget) -> ssl.SSLContext | None:
@@ -50,14 +58,44 @@ def tls_context(target: RedisTarget) -> ssl.SSLContext | None:
     return context
 
 
-async def _open(target: RedisTarget, tls: ssl.SSLContext | None, sentinel: Sentinel | None) -> Wire:
+async def _master(target: RedisTarget, tls: ssl.SSLContext | None) -> Address:
+    """Whom the first sentinel that answers calls the master. Raises ConnectionError when none does."""
+
+    async def asked(sentinel: Address) -> Address | None:
+        try:
+            wire = await _open(target, sentinel, tls)
+        except OSError:
+            return None
+        try:
+            answer = await wire.send(("SENTINEL", "GET-MASTER-ADDR-BY-NAME", target.master))
+        except RedisError:
+            return None
+        finally:
+            wire.close()
+        return None if answer is None else (answer[0].decode(), int(answer[1]))
+
+    master = await first_answer([asked(sentinel) for sentinel in target.hosts])
+    if master is None:
+        raise ConnectionError("no sentinel knows the master")
+    return master
+
+
+async def _introduced(target: RedisTarget, where: Address | None, tls: ssl.SSLContext | None) -> Wire:
+    wire = await _open(target, where, tls)
+    try:
+        await _introduce(wire, target)
+    except BaseException:
+        wire.close()
+        raise
+    return wire
+
+
+async def _open(target: RedisTarget, where: Address | None, tls: ssl.SSLContext | None) -> Wire:
     loop = asyncio.get_running_loop()
-    if target.socket_path:
+    if where is None:
         _, wire = await loop.create_unix_connection(Wire, target.socket_path)
         return wire
-    host, port = target.hosts[0]
-    if sentinel is not None:
-        host, port = await sentinel.discover_master(target.master)
+    host, port = where
     _, wire = await loop.create_connection(
         Wire, host, port, ssl=tls, server_hostname=host if tls is not None else None
     )

@@ -23,6 +23,8 @@ _ERRORS: dict[bytes, type[Exception]] = {
     b"READONLY": ReadOnlyError,
     b"LOADING": BusyLoadingError,
     b"MASTERDOWN": ConnectionError,
+    b"CLUSTERDOWN": ConnectionError,
+    b"TRYAGAIN": ConnectionError,
 }
 _INCOMPLETE = object()
 
@@ -110,5 +112,18 @@ class ReplyReader:
         return bytes(self._buffer[start : start + length])
 
 
+class Redirected(ResponseError):
+    """A Cluster's node names another: MOVED for good, ASK this once."""
+
+    def __init__(self, line: str) -> None:
+        super().__init__(line)
+        kind, slot, address = line.split(" ")[:3]
+        host, _, port = address.rpartition(":")
+        self.is_asking = kind == "ASK"
+        self.slot, self.host, self.port = int(slot), host, int(port)
+
+
 def _error(line: bytes) -> Exception:
-    return _ERRORS.get(line.partition(b" ")[0], ResponseError)(line.decode(errors="replace"))
+    code = line.partition(b" ")[0]
+    text = line.decode(errors="replace")
+    return Redirected(text) if code in (b"MOVED", b"ASK") else _ERRORS.get(code, ResponseError)(text)

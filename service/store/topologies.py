@@ -9,6 +9,7 @@ from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster, Sentinel,
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.connection import ConnectionPool, UnixDomainSocketConnection
 from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import SentinelConnectionPool
 from redis.backoff import NoBackoff
 
 from service.store.urls import RedisTarget, Topology
@@ -84,7 +85,19 @@ def _pool(target: RedisTarget, settings: ClientSettings, common: Settings) -> Bl
     )
 
 
-def sentinel_of(target: RedisTarget, settings: ClientSettings) -> Sentinel:
+async def close_client(client: Redis | RedisCluster) -> None:
+    """The client with its pool, and the sentinels it asks."""
+    await client.aclose()
+    if isinstance(client, RedisCluster):
+        return
+    pool = client.connection_pool
+    await pool.disconnect()
+    if isinstance(pool, SentinelConnectionPool):
+        for sentinel in pool.sentinel_manager.sentinels:
+            await sentinel.aclose()
+
+
+def _sentinel_of(target: RedisTarget, settings: ClientSettings) -> Sentinel:
     """The sentinels, asked under the same time-outs, without the server's credentials."""
     asked: Settings = {
         "socket_timeout": settings.socket_timeout_s,
@@ -97,7 +110,7 @@ def sentinel_of(target: RedisTarget, settings: ClientSettings) -> Sentinel:
 
 
 def _behind_sentinel(target: RedisTarget, settings: ClientSettings, common: Settings) -> Redis:
-    master: Redis = sentinel_of(target, settings).master_for(
+    master: Redis = _sentinel_of(target, settings).master_for(
         target.master,
         db=target.database,
         max_connections=settings.max_connections,
@@ -108,13 +121,13 @@ def _behind_sentinel(target: RedisTarget, settings: ClientSettings, common: Sett
 
 
 def _cluster(target: RedisTarget, common: Settings) -> RedisCluster:
+    # MOVED and ASK are followed; a node that does not answer is asked once more after a look at the map.
+    patience = {"retry": Retry(NoBackoff(), 1)}
     return RedisCluster(
         startup_nodes=[ClusterNode(host, port) for host, port in target.hosts],
         max_connections=_MAX_CONNECTIONS_PER_NODE,
-        # MOVED and ASK are followed; a node that does not answer is asked once more after a look at the map.
-        cluster_error_retry_attempts=1,
         **_tls(target),
-        **common,
+        **(common | patience),
     )
 
 

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol, cast
 
-from redis.exceptions import ConnectionError
+from redis.exceptions import ConnectionError, ReadOnlyError
 
 from service.store.resp import Command, Reply, ReplyReader, encode
 
@@ -107,10 +107,10 @@ Dial = Callable[[], Awaitable[Wire]]
 class Line:
     """A wire that is dialled when somebody has something to send, and again after it broke."""
 
-    def __init__(self, dial: Dial, *, spawn: Spawn, max_waiting: int = MAX_IN_FLIGHT) -> None:
+    def __init__(self, dial: Dial, *, spawn: Spawn, finds_master: bool = False) -> None:
         self._dial = dial
+        self._finds_master = finds_master
         self._spawn = spawn
-        self._max_waiting = max_waiting
         self._wire: Wire | None = None
         self._waiting: list[tuple[Command, asyncio.Future[Reply]]] = []
         self._is_dialling = False
@@ -121,7 +121,7 @@ class Line:
         if self._wire is not None and not self._wire.is_closed:
             return self._wire.send(command)
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        if self._is_closed or len(self._waiting) >= self._max_waiting:
+        if self._is_closed or len(self._waiting) >= MAX_IN_FLIGHT:
             future.set_exception(ConnectionError("no connection"))
             return future
         self._waiting.append((command, future))
@@ -134,6 +134,13 @@ class Line:
         """A call timed out. A wire on which nothing has come since is dropped: its other end may be gone."""
         if self._wire is not None and self._wire.received_at_s < sent_at_s:
             self.drop()
+
+    async def recover(self, error: Exception) -> bool:
+        """Whether a second try is worth it: the wire broke, or the master has become a replica (Sentinel)."""
+        if isinstance(error, ReadOnlyError):
+            self.drop()
+            return self._finds_master
+        return isinstance(error, ConnectionError)
 
     def drop(self) -> None:
         """The next call dials anew."""

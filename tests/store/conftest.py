@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
@@ -18,6 +18,7 @@ from service.store.local_accounts import PoolSettings
 from tests.fakes.accounts import FakeAccounts
 from tests.fakes.clock import FakeClock
 from tests.fakes.limits import FakeLedger, FakeLimits
+from tests.store import servers
 
 
 def account(name: str, *, max_concurrency: int = 4, **more: object) -> Account:
@@ -107,10 +108,35 @@ def redis_world(connected: Connected, clock: FakeClock, settings: PoolSettings =
     return World(clock, accounts, limits, ledger)
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Fleet]:
+    with servers.cluster(tmp_path_factory.mktemp("cluster")) as fleet:
+        yield fleet
+
+
+@pytest.fixture(scope="session")
+def sentinel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Fleet]:
+    with servers.behind_sentinel(tmp_path_factory.mktemp("sentinel")) as fleet:
+        yield fleet
+
+
+EVERYWHERE = [
+    "memory",
+    "redis",
+    pytest.param("cluster", marks=pytest.mark.slow),
+    pytest.param("sentinel", marks=pytest.mark.slow),
+]
+
+
+@pytest.fixture(params=EVERYWHERE)
 def world(request: pytest.FixtureRequest) -> World:
+    """The slow ones start a fleet of servers, once for the run."""
     clock = FakeClock()
     if request.param == "redis":
         return redis_world(request.getfixturevalue("connected"), clock)
+    if request.param in ("cluster", "sentinel"):
+        fleet: servers.Fleet = request.getfixturevalue(request.param)
+        fleet.flush()
+        return redis_world(request.getfixturevalue("connecting")(fleet.url), clock)
     accounts, limits = FakeAccounts(clock.monotonic_s, SETTINGS), FakeLimits(clock.monotonic_s)
     return World(clock, accounts, limits, FakeLedger(accounts=accounts, limits=limits))
