@@ -1,10 +1,8 @@
-"""Structured logs: one JSON object a line on standard output, written by a thread so that a full pipe
-never blocks.
+"""Structured logs: one JSON object a line on standard output, written by a thread: a full pipe never blocks.
 
 Only named fields leave the process (an allow-list): prompts, answers, tool arguments, headers, cookies and
-URLs are
-never fields. A last scrubber masks what looks like a credential all the same and counts its hits: a hit is
-a bug.
+URLs are never fields. A last scrubber masks what looks like a credential all the same and counts its hits:
+a hit is a bug. What libraries log is told by name, place and exception type, never by their text.
 """
 
 from __future__ import annotations
@@ -27,18 +25,22 @@ from service.telemetry.record import RequestRecord
 
 SCHEMA = 1
 _GATHER_S = 0.02
+# In a line of JSON a quote within a value has a backslash before it.
 _CREDENTIAL = re.compile(
-    rb"\b(?:sk|tp|ttp)-[A-Za-z0-9_\-]{4,}|Bearer\s+[^\s\"]+|(?:serviceToken|passToken|xiaomichatbot_ph|api-key)[\"=:]+[^\s\";,]+"
+    rb"(?<![A-Za-z0-9])(?:sk|tp|ttp)-[A-Za-z0-9_\-]{4,}"
+    rb"|\bbearer +[^\s\"\\]+"
+    rb"|(?:service_?token|pass_?token|xiaomichatbot_ph|api[-_]?key)\\*[\"']? *[:=] *\\*[\"']?[^\s\"';,\\&]+",
+    re.IGNORECASE,
 )
 # Every field that any log line may carry. What is not here is dropped, and its name is told instead.
 _FIELD_NAMES = """
-ts level event service version schema request_id route method status outcome error_kind error_origin
-key_id key_name model_requested model wire account attempts stream bytes_in bytes_out total_ms ttft_ms
-queue_ms
-input_tokens output_tokens cached_tokens reasoning_tokens usage_estimated finish_reason tools_offered
-tools_called
-sieve notes error_type task host port ops_port redis accounts reason signal path line waited_s streams
-models demo
+ts level event service version schema
+request_id route method status outcome error_kind error_origin error_type
+key_id key_name model_requested model wire account attempts stream
+bytes_in bytes_out total_ms ttft_ms queue_ms
+input_tokens output_tokens cached_tokens reasoning_tokens usage_estimated
+finish_reason tools_offered tools_called sieve notes
+task host port ops_port redis accounts state reason signal library path line waited_s streams models demo
 """
 FIELDS = frozenset(_FIELD_NAMES.split())
 
@@ -59,8 +61,7 @@ class LineWriter:
     """A bounded list of lines and one thread that writes them. A full list drops the line and counts it.
 
     The thread sleeps a moment after it was woken and then takes all that has gathered: handing over every
-    line by
-    itself cost a thread switch a request, which was more than making the line.
+    line by itself cost a thread switch a request, which was more than making the line.
     """
 
     def __init__(self, stream: TextIO, *, max_lines: int = 10_000) -> None:
@@ -119,7 +120,8 @@ def _allow_listed(_: object, __: str, fields: MutableMapping[str, Any]) -> Mutab
 
 
 def _stamped(_: object, __: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    return {"ts": fields.pop("timestamp"), "schema": SCHEMA, "version": __version__, **fields}
+    ts = fields.pop("timestamp")
+    return {"ts": ts, "service": "mimo-gateway", "version": __version__, "schema": SCHEMA, **fields}
 
 
 class _Logger:
@@ -134,9 +136,32 @@ class _Logger:
     debug = info = warning = error = critical = exception = log = msg
 
 
+class _LibraryHandler(logging.Handler):
+    """Warnings of libraries, as lines of ours. Their text is left out: it may quote a URL, a header or a
+    body."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error_type = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else ""
+        structlog.get_logger().warning(
+            "library_warned",
+            library=record.name,
+            path=record.pathname.rpartition("site-packages/")[2],
+            line=record.lineno,
+            error_type=error_type,
+        )
+
+
+def _hear_libraries() -> None:
+    root = logging.getLogger()
+    for handler in [known for known in root.handlers if isinstance(known, _LibraryHandler)]:
+        root.removeHandler(handler)
+    root.addHandler(_LibraryHandler(logging.WARNING))
+
+
 def configure(config: Log, stream: TextIO | None = None) -> LineWriter:
     """Point structlog at `stream` (standard output by default). The caller closes the writer."""
     writer = LineWriter(stream or sys.stdout)
+    _hear_libraries()
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
