@@ -15,6 +15,7 @@ from service.config import AccountKind, Config, ToolsMode
 from service.config_loader import demo
 from service.gateway import ports
 from service.gateway.background import Background
+from service.gateway.background_responses import BackgroundResponses
 from service.gateway.chat import Chat, ChatPolicy
 from service.gateway.holdings import HEARTBEAT_S, Holdings
 from service.gateway.keyring import KeyRing
@@ -26,6 +27,7 @@ from service.gateway.metered import (
     MeteredLimits,
 )
 from service.gateway.models import REFRESH_INTERVAL_S, Models
+from service.gateway.responses import Responses
 from service.gateway.system import RandomIds, SystemClock
 from service.simulator import Simulator
 from service.store.accounts import RedisAccounts
@@ -36,6 +38,7 @@ from service.store.ledger import RedisLedger
 from service.store.limits import RedisLimits
 from service.store.models import RedisModelCatalogue
 from service.store.objects import RedisObjects
+from service.store.response_events import RedisResponseEvents
 from service.telemetry import looplag
 from service.telemetry.metrics import Metrics
 from service.upstream.http import Http, client_session
@@ -205,6 +208,19 @@ async def _wired(config: Config, stack: AsyncExitStack, data_dir: Path) -> Servi
         ids=ids,
         policy=_chat_policy(config),
     )
+    objects: ports.Objects = RedisObjects(store, config.storage)
+    response_events: ports.ResponseEvents = RedisResponseEvents(store)
+    responses = Responses(objects=objects, ids=ids)
+    background_responses = BackgroundResponses(
+        chat=chat,
+        responses=responses,
+        events=response_events,
+        background=background,
+        metrics=metrics,
+        clock=clock,
+        ids=ids,
+    )
+    stack.push_async_callback(background_responses.drain, timeout_s=config.timeouts.drain_s)
     watch = AccountWatch(accounts, metrics, lambda: models.accounts)
     await models.load()
     background.spawn(watch.sample(), name="account_watch")
@@ -218,7 +234,9 @@ async def _wired(config: Config, stack: AsyncExitStack, data_dir: Path) -> Servi
         models=models,
         keyring=KeyRing(config.api_keys),
         store_health=RedisHealth(store),
-        objects=RedisObjects(store, config.storage),
+        objects=objects,
+        responses=responses,
+        background_responses=background_responses,
         metrics=metrics,
         background=background,
         clock=clock,

@@ -10,10 +10,12 @@ from aiohttp import web
 
 from service.config import ApiKey, Limits, Security, Timeouts
 from service.gateway.background import Background
+from service.gateway.background_responses import BackgroundResponses
 from service.gateway.chat import Chat
 from service.gateway.keyring import KeyRing
 from service.gateway.models import Models
 from service.gateway.ports import Clock, Ids, Objects, StoreHealth
+from service.gateway.responses import Responses
 from service.telemetry.metrics import Metrics
 from service.telemetry.record import RequestRecord
 from service.web.drain import OpenRequests
@@ -28,6 +30,8 @@ class Services:
     keyring: KeyRing
     store_health: StoreHealth
     objects: Objects
+    responses: Responses
+    background_responses: BackgroundResponses
     metrics: Metrics
     background: Background
     clock: Clock

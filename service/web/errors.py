@@ -8,22 +8,41 @@ from aiohttp import web
 
 from service.core.dialects.anthropic_messages.errors import encode_error as encode_anthropic
 from service.core.dialects.openai_chat.errors import encode_error as encode_openai
+from service.core.dialects.openai_responses.errors import encode_error as encode_responses
 from service.core.errors import GatewayError
+from service.web.context import RECORD
+from service.web.headers import REQUEST_ID, notes_header
+
+_RESPONSES_PATH = "/v1/responses"
+_OPENAI_PATHS = (_RESPONSES_PATH, "/v1/chat/")
 
 
 def speaks_anthropic(request: web.Request) -> bool:
-    """Anthropic's routes, and any other route called with Anthropic's version header."""
+    """Anthropic's routes, and those of no dialect when called with Anthropic's version header."""
     path = request.path
+    if path.startswith(_OPENAI_PATHS):
+        return False
     return path.startswith(("/v1/messages", "/anthropic/")) or "anthropic-version" in request.headers
+
+
+def request_id_headers(request: web.Request) -> dict[str, str]:
+    """The request's id under the name that the dialect's clients read: Anthropic's read `request-id`."""
+    request_id = request[RECORD].request_id
+    headers = {REQUEST_ID: request_id}
+    if speaks_anthropic(request):
+        headers["Request-Id"] = request_id
+    return headers
 
 
 def error_response(request: web.Request, error: GatewayError, *, request_id: str) -> web.Response:
     """The whole answer for a request that failed before its first byte."""
+    headers = {**request_id_headers(request), **notes_header(request[RECORD].notes)}
     if speaks_anthropic(request):
         status, body = encode_anthropic(error, request_id=request_id)
+    elif request.path.startswith(_RESPONSES_PATH):
+        status, body = encode_responses(error)
     else:
         status, body = encode_openai(error)
-    headers: dict[str, str] = {}
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(max(math.ceil(error.retry_after_s), 1))
     elif status in (429, 503, 529):

@@ -1,4 +1,4 @@
-"""The headers that answers carry beside their content."""
+"""The headers that requests and answers carry beside their content."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import math
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
+
+from aiohttp import web
 
 from service.core.leases import Admission, Allowance
 
@@ -52,3 +54,11 @@ def anthropic_limit_headers(admission: Admission, *, now_s: float) -> dict[str, 
                 f"{prefix}-Reset": resets_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
             }
     return headers
+
+
+def presented_key(request: web.Request) -> str | None:
+    """The API key of the request: `Authorization: Bearer`, `x-api-key` or `api-key`, all three alike."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and token.strip():
+        return token.strip()
+    return request.headers.get("x-api-key") or request.headers.get("api-key")

@@ -11,7 +11,7 @@ from aiohttp import web
 from service.core.completion import AnswerHead, Collector, Completion
 from service.core.conversation import Conversation
 from service.core.dialects.anthropic_messages.models import encode_token_count
-from service.core.dialects.anthropic_messages.request import decode_count_tokens, decode_request
+from service.core.dialects.anthropic_messages.request import decode_request
 from service.core.dialects.anthropic_messages.response import encode_completion
 from service.core.dialects.anthropic_messages.stream import StreamEncoder
 from service.core.errors import NotFound
@@ -20,7 +20,8 @@ from service.core.policy import prompt_tokens
 from service.gateway.chat import Answer
 from service.web.body import read_body
 from service.web.context import API_KEY, RECORD, SERVICES
-from service.web.headers import REQUEST_ID, anthropic_limit_headers, notes_header
+from service.web.errors import request_id_headers
+from service.web.headers import anthropic_limit_headers, notes_header
 from service.web.stream import ClientStream
 
 _MESSAGE_ID = re.compile(r"msg_[A-Za-z0-9]{16,64}")
@@ -92,10 +93,11 @@ def _keep(request: web.Request, head: AnswerHead, body: bytes) -> None:
 
 async def count_tokens(request: web.Request) -> web.Response:
     """A local count: nothing is sent upstream and nothing charged."""
-    services = request.app[SERVICES]
-    conversation = decode_count_tokens(await read_body(request))
-    services.models.resolve(conversation.model)
-    return web.Response(body=encode_token_count(prompt_tokens(conversation)), content_type="application/json")
+    services, record = request.app[SERVICES], request[RECORD]
+    decoded = decode_request(await read_body(request))
+    resolution = services.models.resolve(decoded.conversation.model)
+    record.notes += (*decoded.notes, *resolution.notes)
+    return _json(request, encode_token_count(prompt_tokens(decoded.conversation)))
 
 
 async def show(request: web.Request) -> web.Response:
@@ -107,14 +109,18 @@ async def show(request: web.Request) -> web.Response:
         found = await objects.load("message", request[API_KEY].key_id, [message_id])
     if message_id not in found:
         raise NotFound("No message with this id is kept for this API key.")
-    return web.Response(body=found[message_id], content_type="application/json")
+    return _json(request, found[message_id])
+
+
+def _json(request: web.Request, body: bytes) -> web.Response:
+    headers = {**request_id_headers(request), **notes_header(request[RECORD].notes)}
+    return web.Response(body=body, content_type="application/json", headers=headers)
 
 
 def _headers(request: web.Request, answer: Answer) -> dict[str, str]:
     record = request[RECORD]
     return {
-        REQUEST_ID: record.request_id,
-        "Request-Id": record.request_id,
+        **request_id_headers(request),
         **notes_header(record.notes),
         **anthropic_limit_headers(answer.admission, now_s=request.app[SERVICES].clock.unix_s()),
     }

@@ -25,21 +25,13 @@ from service.telemetry.record import RequestRecord
 from service.web.context import API_KEY, RECORD, SERVICES, Services
 from service.web.drain import shutting_down
 from service.web.errors import error_response
-from service.web.headers import REQUEST_ID
+from service.web.headers import REQUEST_ID, presented_key
 from service.web.routes import OPEN_PATHS, route_name
 
 log = structlog.get_logger()
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 _CORS_METHODS = "GET, POST, DELETE, OPTIONS"
-
-
-def presented_key(request: web.Request) -> str | None:
-    """The API key of the request: `Authorization: Bearer`, `x-api-key` or `api-key`, all three alike."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and token.strip():
-        return token.strip()
-    return request.headers.get("x-api-key") or request.headers.get("api-key")
 
 
 @web.middleware

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from service.web import chat_completions, health, messages, models
+from service.web import chat_completions, health, messages, models, responses
 
 # Without an API key: probes, metrics, and nothing that costs or tells anything of a caller.
 OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/metrics"})
@@ -25,6 +25,12 @@ def add_routes(app: web.Application) -> None:
     app.router.add_get("/v1/models", models.index, allow_head=False)
     app.router.add_post("/v1/models/refresh", models.refresh)
     app.router.add_get("/v1/models/{model:.+}", models.show, allow_head=False)
+    app.router.add_post("/v1/responses", responses.create)
+    app.router.add_get("/v1/responses", responses.upgrade, allow_head=False)
+    app.router.add_get("/v1/responses/{response_id}", responses.show, allow_head=False)
+    app.router.add_delete("/v1/responses/{response_id}", responses.delete)
+    app.router.add_get("/v1/responses/{response_id}/input_items", responses.input_items, allow_head=False)
+    app.router.add_post("/v1/responses/{response_id}/cancel", responses.cancel)
     for prefix in ("/v1", "/anthropic/v1"):
         app.router.add_post(f"{prefix}/messages", messages.create)
         app.router.add_post(f"{prefix}/messages/count_tokens", messages.count_tokens)

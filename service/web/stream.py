@@ -8,19 +8,19 @@ in-band.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
 
 from aiohttp import web
 
 from service.core.errors import GatewayError
-from service.core.events import Event, Failed
+from service.core.events import Event, Failed, Finish
 from service.core.pipeline import Encoder
 from service.gateway.chat import Answer
 from service.web.context import RECORD, SERVICES, Services
 from service.web.drain import shutting_down
 
-_HEADERS = {
+STREAM_HEADERS = {
     "Content-Type": "text/event-stream; charset=utf-8",
     "Cache-Control": "no-cache, no-transform",
     # Balancers such as nginx would hold the events back otherwise.
@@ -29,9 +29,8 @@ _HEADERS = {
 
 
 class ClientStream:
-    """One client's side of a stream. `headers` is called once, when the head is sent; `tap` sees every
-    event.
-    """
+    """One client's side of a stream. `headers` is called once, when the head is sent; `tap` sees every event;
+    `before_end` is awaited when the end is encoded and not yet sent."""
 
     def __init__(
         self,
@@ -40,6 +39,7 @@ class ClientStream:
         headers: Callable[[], Mapping[str, str]],
         *,
         tap: Callable[[Event], None] | None = None,
+        before_end: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._request = request
         self._services: Services = request.app[SERVICES]
@@ -47,6 +47,7 @@ class ClientStream:
         self._encoder = encoder
         self._headers = headers
         self._tap = tap
+        self._before_end = before_end
         self._begin_lock = asyncio.Lock()
         self._response: web.StreamResponse | None = None
         self._written_at_s = self._services.clock.monotonic_s()
@@ -83,14 +84,20 @@ class ClientStream:
                 if self._tap is not None:
                     for event in events:
                         self._tap(event)
-                await self._write(b"".join(map(self._encoder.feed, events)))
+                data = b"".join(map(self._encoder.feed, events))
+                if self._before_end is not None and isinstance(events[-1], Finish | Failed):
+                    await self._before_end()
+                await self._write(data)
 
     async def _fail(self, error: GatewayError) -> None:
         """In-band when the head was sent, raised when a status line can still tell it."""
         if self._response is None:
             raise error
         self._record.error = error
-        await self._write(self._encoder.feed(Failed(error)))
+        data = self._encoder.feed(Failed(error))
+        if self._before_end is not None:
+            await self._before_end()
+        await self._write(data)
 
     async def _write(self, data: bytes) -> None:
         if data:
@@ -108,7 +115,7 @@ class ClientStream:
     async def _begun(self) -> web.StreamResponse:
         async with self._begin_lock:
             if self._response is None:
-                response = web.StreamResponse(headers={**_HEADERS, **self._headers()})
+                response = web.StreamResponse(headers={**STREAM_HEADERS, **self._headers()})
                 if self._services.is_draining:
                     response.force_close()
                 await response.prepare(self._request)

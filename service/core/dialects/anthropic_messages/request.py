@@ -102,19 +102,13 @@ class DecodedRequest:
 
 
 def decode_request(body: bytes) -> DecodedRequest:
-    """The body of `POST /v1/messages` (one JSON object, UTF-8). `max_tokens` may be absent, as MiMo allows.
+    """The body of `POST /v1/messages` and of `…/count_tokens` (one JSON object, UTF-8). `max_tokens` may be
+    absent, as MiMo allows.
 
     Raises InvalidRequest(param), naming the first field at fault (`messages.2.content.0.text`), its subclass
     ThreadUnsupported for a new message thread, and ThreadNotFound for one to go on with.
     """
     return decode_object(decode_json_object(body))
-
-
-def decode_count_tokens(body: bytes) -> Conversation:
-    """The body of `POST /v1/messages/count_tokens`: the same fields, all but the model and messages
-    optional.
-    """
-    return decode_request(body).conversation
 
 
 def decode_object(body: Fields, *, at: str = "") -> DecodedRequest:

@@ -24,7 +24,6 @@ from service.core.conversation import (
 )
 from service.core.dialects.anthropic_messages.errors import ThreadNotFound, ThreadUnsupported
 from service.core.dialects.anthropic_messages.request import (
-    decode_count_tokens,
     decode_object,
     decode_request,
 )
@@ -306,7 +305,7 @@ def test_what_was_left_out_is_noted() -> None:
 
 def test_count_tokens_needs_no_max_tokens() -> None:
     request = {"model": "m", "messages": [HELLO], "system": "s", "tools": []}
-    assert decode_count_tokens(orjson.dumps(request)).turns == (turn(Role.SYSTEM, "s"), HELLO_TURN)
+    assert decode_request(orjson.dumps(request)).conversation.turns == (turn(Role.SYSTEM, "s"), HELLO_TURN)
 
 
 def test_request_of_claude_code_decodes_whole() -> None:
