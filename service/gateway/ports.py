@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from service.config import Account, ApiKey
@@ -39,20 +38,23 @@ class UpstreamCall(Protocol):
         """What the request's normaliser changed, for the notes header."""
         ...
 
-    def chunks(self) -> AsyncIterator[bytes]:
-        """The bytes as the socket gave them. Raises UpstreamTimeout, UpstreamUnavailable,
-        UpstreamProtocolError.
-        """
+    async def read(self) -> bytes:
+        """The next bytes as the socket gave them; b"" at the connection's end. Raises UpstreamTimeout,
+        UpstreamUnavailable, UpstreamProtocolError."""
+        ...
+
+    def close(self) -> None:
+        """Read no more. The connection is kept when the answer was read to its end, closed otherwise: an
+        abandoned answer must not go on being written."""
         ...
 
 
 class Upstream(Protocol):
-    """One upstream kind. Leaving the context closes the connection unless the answer was read to its end."""
+    """One upstream kind."""
 
-    def open(
-        self, account: Account, conversation: Conversation, *, request_id: str
-    ) -> AbstractAsyncContextManager[UpstreamCall]:
-        """Send the conversation. Raises an UpstreamError for a status that is no answer."""
+    async def open(self, account: Account, conversation: Conversation, *, request_id: str) -> UpstreamCall:
+        """Send the conversation; the caller closes the call. Raises an UpstreamError for a status that is no
+        answer."""
         ...
 
     async def models(self, account: Account) -> Sequence[str]:

@@ -10,15 +10,14 @@ stream),
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
 
 import aiohttp
 
 from service import __version__
 from service.config import Timeouts
-from service.core.errors import UpstreamProtocolError, UpstreamTimeout, UpstreamUnavailable
+from service.core.errors import UpstreamError, UpstreamProtocolError, UpstreamTimeout, UpstreamUnavailable
 from service.core.pipeline import Decoder
 
 USER_AGENT = f"mimo-gateway/{__version__}"
@@ -40,23 +39,24 @@ def client_session(timeouts: Timeouts) -> aiohttp.ClientSession:
     )
 
 
-@contextmanager
-def mapped_errors(timeouts: Timeouts) -> Iterator[None]:
-    """aiohttp's exceptions as ours, once. No message of theirs is passed on: it may hold a URL with
+_THEIRS = (aiohttp.ClientError, ConnectionError, TimeoutError)
+
+
+def our_error(error: Exception, timeouts: Timeouts) -> UpstreamError:
+    """aiohttp's exception as ours, once. No message of theirs is passed on: it may hold a URL with
     secrets.
     """
-    try:
-        yield
-    except aiohttp.ServerTimeoutError as error:
-        if isinstance(error, aiohttp.ConnectionTimeoutError):
-            raise UpstreamTimeout(waited_s=timeouts.connect_s, phase="connect") from error
-        raise UpstreamTimeout(waited_s=timeouts.idle_s, phase="idle") from error
-    except aiohttp.ClientPayloadError as error:
-        raise UpstreamProtocolError("The upstream broke off in the middle of its answer.") from error
-    except aiohttp.ClientResponseError as error:
-        raise UpstreamProtocolError("The upstream's answer was not valid HTTP.") from error
-    except (aiohttp.ClientConnectionError, ConnectionError) as error:
-        raise UpstreamUnavailable("The upstream could not be reached or closed the connection.") from error
+    match error:
+        case aiohttp.ConnectionTimeoutError():
+            return UpstreamTimeout(waited_s=timeouts.connect_s, phase="connect")
+        case TimeoutError():
+            return UpstreamTimeout(waited_s=timeouts.idle_s, phase="idle")
+        case aiohttp.ClientPayloadError():
+            return UpstreamProtocolError("The upstream broke off in the middle of its answer.")
+        case aiohttp.ClientResponseError():
+            return UpstreamProtocolError("The upstream's answer was not valid HTTP.")
+        case _:
+            return UpstreamUnavailable("The upstream could not be reached or closed the connection.")
 
 
 class Call:
@@ -71,21 +71,35 @@ class Call:
         notes: Sequence[str] = (),
     ) -> None:
         self._response = response
+        self._content = response.content
         self._timeouts = timeouts
+        self._loop = asyncio.get_running_loop()
+        self._ends_at_s = self._loop.time() + timeouts.total_s
         self.decoder = decoder
         self.notes = notes
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """The bytes as the socket gave them, until the connection's end.
+    async def read(self) -> bytes:
+        """The next bytes; b"" at the end. Raises UpstreamTimeout, UpstreamUnavailable,
+        UpstreamProtocolError.
+        """
+        if self._loop.time() > self._ends_at_s:
+            raise UpstreamTimeout(waited_s=self._timeouts.total_s, phase="total")
+        try:
+            return await self._content.readany()
+        except _THEIRS as error:
+            raise our_error(error, self._timeouts) from error
 
-        Raises UpstreamTimeout, UpstreamUnavailable, UpstreamProtocolError."""
-        loop = asyncio.get_running_loop()
-        ends_at_s = loop.time() + self._timeouts.total_s
-        with mapped_errors(self._timeouts):
-            async for chunk in self._response.content.iter_any():
-                yield chunk
-                if loop.time() > ends_at_s:
-                    raise UpstreamTimeout(waited_s=self._timeouts.total_s, phase="total")
+    def close(self) -> None:
+        """Back to the pool when it was read whole, closed otherwise: an abandoned answer must not go on."""
+        release(self._response)
+
+
+def release(response: aiohttp.ClientResponse) -> None:
+    """See Call.close."""
+    if response.content.at_eof():
+        response.release()
+    else:
+        response.close()
 
 
 class Http:
@@ -94,31 +108,38 @@ class Http:
     def __init__(self, session: aiohttp.ClientSession, timeouts: Timeouts) -> None:
         self._session = session
         self.timeouts = timeouts
+        self._client_timeouts: dict[float, aiohttp.ClientTimeout] = {}
 
-    @asynccontextmanager
-    async def post_stream(
+    async def post(
         self, url: str, *, body: bytes, headers: Mapping[str, str], first_byte_s: float
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """POST JSON; the answer's head is there on entry. On exit the connection goes back to the pool
-        when the
-        answer was read whole, and is closed otherwise: an abandoned answer must not go on being written."""
-        with mapped_errors(self.timeouts):
-            try:
-                async with asyncio.timeout(first_byte_s):
-                    response = await self._session.post(
-                        url, data=body, headers=headers, allow_redirects=False
-                    )
-            except TimeoutError as error:
-                if isinstance(error, aiohttp.ClientError):
-                    raise
-                raise UpstreamTimeout(waited_s=first_byte_s, phase="first_byte") from error
+    ) -> aiohttp.ClientResponse:
+        """POST JSON; the answer's head is there on return, and the caller releases it. Raises our errors.
+
+        One timer serves both waits: it runs `first_byte_s` until the head is there and `idle_s` from then
+        on."""
         try:
-            yield response
-        finally:
-            if response.content.at_eof():
-                response.release()
-            else:
-                response.close()
+            response = await self._session.post(
+                url, data=body, headers=headers, allow_redirects=False, timeout=self._timeout(first_byte_s)
+            )
+        except aiohttp.ConnectionTimeoutError as error:
+            raise our_error(error, self.timeouts) from error
+        except TimeoutError as error:
+            raise UpstreamTimeout(waited_s=first_byte_s, phase="first_byte") from error
+        except _THEIRS as error:
+            raise our_error(error, self.timeouts) from error
+        connection = response.connection
+        if connection is not None and connection.protocol is not None:
+            connection.protocol.read_timeout = self.timeouts.idle_s
+        return response
+
+    def _timeout(self, first_byte_s: float) -> aiohttp.ClientTimeout:
+        timeout = self._client_timeouts.get(first_byte_s)
+        if timeout is None:
+            timeout = aiohttp.ClientTimeout(
+                total=None, sock_connect=self.timeouts.connect_s, sock_read=first_byte_s
+            )
+            self._client_timeouts[first_byte_s] = timeout
+        return timeout
 
     async def fetch(
         self,
@@ -132,11 +153,13 @@ class Http:
         """A small request: its status and body. Raises our errors; a body past `max_bytes` is a protocol
         error.
         """
-        with mapped_errors(self.timeouts):
+        try:
             async with self._session.request(
                 method, url, data=body, headers=headers, allow_redirects=False
             ) as response:
                 return response.status, await read_bounded(response, max_bytes)
+        except _THEIRS as error:
+            raise our_error(error, self.timeouts) from error
 
 
 async def read_bounded(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
@@ -152,15 +175,19 @@ async def read_bounded(response: aiohttp.ClientResponse, max_bytes: int) -> byte
 
 
 async def error_body(response: aiohttp.ClientResponse, timeouts: Timeouts) -> bytes:
-    """What an error answer says, cut at 64 KB."""
+    """What an error answer says, cut at 64 KB; the response is released."""
     pieces: list[bytes] = []
     left_bytes = MAX_ERROR_BYTES
-    with mapped_errors(timeouts):
+    try:
         async for chunk in response.content.iter_any():
             pieces.append(chunk[:left_bytes])
             left_bytes -= len(pieces[-1])
             if left_bytes <= 0:
                 break
+    except _THEIRS as error:
+        raise our_error(error, timeouts) from error
+    finally:
+        release(response)
     return b"".join(pieces)
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 
 from service.config import Account, Secret
 from service.core.conversation import Conversation
@@ -23,25 +22,22 @@ class PlatformUpstream:
     def __init__(self, http: Http) -> None:
         self._http = http
 
-    @asynccontextmanager
-    async def open(
-        self, account: Account, conversation: Conversation, *, request_id: str
-    ) -> AsyncIterator[Call]:
+    async def open(self, account: Account, conversation: Conversation, *, request_id: str) -> Call:
         """Send the conversation. Raises an UpstreamError for a status that is no answer."""
         request = encode_request(conversation)
         timeouts = self._http.timeouts
         # An answer that does not stream sends its head when it is whole: the idle timer cannot see it live.
         first_byte_s = timeouts.first_byte_s if conversation.streams else timeouts.total_s
-        async with self._http.post_stream(
+        response = await self._http.post(
             account.base_url + request.path,
             body=request.body,
             headers={**_headers(account), "Content-Type": "application/json", "X-Request-Id": request_id},
             first_byte_s=first_byte_s,
-        ) as response:
-            if response.status != 200:
-                body = await error_body(response, timeouts)
-                raise decode_error(response.status, body, retry_after_s=retry_after_s(response.headers))
-            yield Call(response, decoder_for(conversation), timeouts=timeouts, notes=request.notes)
+        )
+        if response.status != 200:
+            body = await error_body(response, timeouts)
+            raise decode_error(response.status, body, retry_after_s=retry_after_s(response.headers))
+        return Call(response, decoder_for(conversation), timeouts=timeouts, notes=request.notes)
 
     async def models(self, account: Account) -> Sequence[str]:
         """The chat models that `/v1/models` lists for the account. Raises an UpstreamError."""

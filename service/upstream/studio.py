@@ -7,8 +7,7 @@ import base64
 import binascii
 import hashlib
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
 import orjson
@@ -46,10 +45,7 @@ class StudioUpstream:
         self._user_agent = user_agent
         self._offers_tools = offers_tools
 
-    @asynccontextmanager
-    async def open(
-        self, account: Account, conversation: Conversation, *, request_id: str
-    ) -> AsyncIterator[Call]:
+    async def open(self, account: Account, conversation: Conversation, *, request_id: str) -> Call:
         """Upload the media, send the prompt. Raises an UpstreamError for a status that is no answer."""
         request = encode_request(
             conversation,
@@ -62,16 +58,16 @@ class StudioUpstream:
             for position, media in enumerate(request.media, 1)
         ]
         timeouts = self._http.timeouts
-        async with self._http.post_stream(
+        response = await self._http.post(
             _url(account, request.path),
             body=with_media(request, objects),
             headers=self._headers(account),
             first_byte_s=timeouts.first_byte_s,
-        ) as response:
-            if response.status != 200:
-                body = await error_body(response, timeouts)
-                raise decode_error(response.status, body, retry_after_s=retry_after_s(response.headers))
-            yield Call(response, StudioDecoder(), timeouts=timeouts, notes=request.notes)
+        )
+        if response.status != 200:
+            body = await error_body(response, timeouts)
+            raise decode_error(response.status, body, retry_after_s=retry_after_s(response.headers))
+        return Call(response, StudioDecoder(), timeouts=timeouts, notes=request.notes)
 
     async def models(self, account: Account) -> Sequence[str]:
         """The chat models of the studio's configuration. Raises an UpstreamError."""

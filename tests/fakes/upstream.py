@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from service.config import Account
@@ -40,20 +39,14 @@ class FakeUpstream:
     listing_error: GatewayError | None = None
     listings: int = 0
 
-    @asynccontextmanager
-    async def open(
-        self, account: Account, conversation: Conversation, *, request_id: str
-    ) -> AsyncIterator[FakeCall]:
+    async def open(self, account: Account, conversation: Conversation, *, request_id: str) -> FakeCall:
         self.opened.append(account.name)
         self.conversations.append(conversation)
         script = self.scripts.pop(0)
         if script.refusal is not None:
             raise script.refusal
         self.open_calls += 1
-        try:
-            yield FakeCall(script)
-        finally:
-            self.open_calls -= 1
+        return FakeCall(script, self)
 
     async def models(self, account: Account) -> Sequence[str]:
         self.listings += 1
@@ -69,19 +62,29 @@ class FakeUpstream:
 class FakeCall:
     """Fits ports.UpstreamCall: the chunks are numbers, the decoder looks their events up."""
 
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Script, upstream: FakeUpstream) -> None:
         self._script = script
+        self._upstream = upstream
+        self._reads = 0
+        self._is_closed = False
         self.decoder = FakeDecoder(script)
         self.notes = script.notes
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        for number in range(len(self._script.batches)):
-            await asyncio.sleep(0)
-            yield str(number).encode()
+    async def read(self) -> bytes:
+        await asyncio.sleep(0)
+        number, self._reads = self._reads, self._reads + 1
+        if number < len(self._script.batches):
+            return str(number).encode()
         if self._script.stalls:
             await asyncio.Event().wait()
         if self._script.cut is not None:
             raise self._script.cut
+        return b""
+
+    def close(self) -> None:
+        if not self._is_closed:
+            self._is_closed = True
+            self._upstream.open_calls -= 1
 
 
 class FakeDecoder:

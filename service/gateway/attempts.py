@@ -1,0 +1,349 @@
+"""The attempts round one answer: lease, open, read, and fail over while nothing was shown.
+
+An Answer is read list by list, one for each upstream read. Its states: no attempt open; an attempt open,
+nothing
+shown yet (a failure may still move on to another account); begun (a failure is the last event); over.
+Written as a plain object and not as nested async generators: each of those costs a registration with the
+event loop
+and a frame for every read, which together were a fifth of a request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from service.config import Account, AccountKind
+from service.core.completion import Collector, Completion
+from service.core.conversation import Conversation
+from service.core.errors import GatewayError, NoAccount, UpstreamAccountError, UpstreamProtocolError
+from service.core.events import (
+    Event,
+    Failed,
+    Finish,
+    FinishReason,
+    Notice,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallStart,
+    Usage,
+    UsageReport,
+)
+from service.core.leases import Admission, Lease, Penalty
+from service.core.models import facts_of
+from service.core.pipeline import AnswerSource
+from service.core.policy import (
+    NextStep,
+    chars_tokens,
+    next_step,
+    penalty_of,
+    prompt_tokens,
+    retry_pause_s,
+)
+from service.gateway.background import Background
+from service.gateway.holdings import Holdings
+from service.gateway.ports import Accounts, Clock, Ids, Ledger, Upstream, UpstreamCall
+from service.gateway.stages import stages_for
+from service.gateway.sticky import is_continued, sticky_key
+from service.telemetry.record import AttemptRecord, RequestRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatPolicy:
+    """How often and how long one request tries. `queue_s`: how long it waits for a free account; no new
+    attempt
+    begins later than `retry_within_s` after the request came."""
+
+    max_attempts: int = 3
+    queue_s: float = 10.0
+    retry_within_s: float = 200.0
+    offers_tools_on_studio: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerParts:
+    """What every Answer works with."""
+
+    upstreams: Mapping[AccountKind, Upstream]
+    accounts: Accounts
+    ledger: Ledger
+    background: Background
+    holdings: Holdings
+    clock: Clock
+    ids: Ids
+
+
+class Answer:
+    """One request's way to its answer. Read `batches` once, or `complete`; leaving its `with` settles it."""
+
+    def __init__(
+        self,
+        parts: AnswerParts,
+        conversation: Conversation,
+        candidates: Sequence[Account],
+        admission: Admission,
+        record: RequestRecord,
+        *,
+        policy: ChatPolicy,
+    ) -> None:
+        self._parts = parts
+        self._policy = policy
+        self._conversation = conversation
+        self._candidates = list(candidates)
+        self._record = record
+        self._sticky_key = sticky_key(admission.key_id, conversation)
+        self._usage: Usage | None = None
+        self._output_chars = 0
+        self._attempts = 0
+        self._account: Account | None = None
+        self._lease: Lease | None = None
+        self._call: UpstreamCall | None = None
+        self._source: AnswerSource | None = None
+        self._attempt_started_at_s = 0.0
+        self._penalty: Penalty | None = None
+        self._has_begun = False
+        self._is_over = False
+        self.admission = admission
+
+    @property
+    def model(self) -> str:
+        """The id that answers."""
+        return self._conversation.model
+
+    async def complete(self) -> Completion:
+        """The whole answer. Raises the error that ended it."""
+        collector = Collector()
+        async for batch in self:
+            for event in batch:
+                collector.feed(event)
+        return collector.completion()
+
+    def batches(self) -> Self:
+        """The events of each upstream read, never an empty list; the last event is a Finish or a Failed.
+
+        Raises a GatewayError as long as nothing was given out: then a status line can still tell it."""
+        return self
+
+    def __aiter__(self) -> AsyncIterator[list[Event]]:
+        return self
+
+    async def __anext__(self) -> list[Event]:
+        while not self._is_over:
+            try:
+                shown = await self._next()
+            except GatewayError as error:
+                await self._move_on(error)
+                continue
+            if shown:
+                return shown
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """Stop reading: the upstream is not asked for more."""
+        self._end_attempt()
+        self._is_over = True
+
+    async def _next(self) -> list[Event]:
+        """What the client may see of the next read. Raises while nothing was shown."""
+        if self._source is None:
+            await self._begin_attempt()
+        events, is_last = await self._read()
+        shown = self._seen(events)
+        if not self._has_begun and shown:
+            _refuse_bad_start(shown, is_last_attempt=not self._may_retry())
+            self._has_begun = True
+            self._record.first_event_at_s = self._parts.clock.monotonic_s()
+        if is_last:
+            failure = self._record.error
+            self._note_attempt("ok" if failure is None else str(failure.kind))
+            await self.aclose()
+        return shown
+
+    async def _begin_attempt(self) -> None:
+        """A lease on the next ready account, and a call on it."""
+        parts = self._parts
+        self._attempts += 1
+        account = await self._leased()
+        self._attempt_started_at_s = parts.clock.monotonic_s()
+        self._account, self._penalty = account, None
+        self._record.account, self._record.wire = account.name, str(account.kind)
+        self._call = await parts.upstreams[account.kind].open(
+            account, self._conversation, request_id=self._record.request_id
+        )
+        self._record.notes += (note for note in self._call.notes if note not in self._record.notes)
+        stages = stages_for(
+            self._conversation,
+            account.kind,
+            new_call_id=self._new_call_id,
+            offers_tools=self._policy.offers_tools_on_studio,
+        )
+        self._source = AnswerSource(self._call.decoder, stages)
+
+    def _new_call_id(self) -> str:
+        return self._parts.ids.new("call_")
+
+    async def _leased(self) -> Account:
+        parts, candidates = self._parts, self._candidates
+        counts_tokens = any(account.tokens_per_minute is not None for account in candidates)
+        before_s = parts.clock.monotonic_s()
+        self._lease = await parts.accounts.acquire(
+            candidates,
+            lease_id=parts.ids.new("lease_"),
+            estimated_tokens=prompt_tokens(self._conversation) if counts_tokens else 0,
+            sticky_key=self._sticky_key if is_continued(self._conversation) else None,
+            wait_s=self._policy.queue_s if self._attempts == 1 else 0.0,
+        )
+        parts.holdings.leases.add(self._lease)
+        self._record.queued_s += parts.clock.monotonic_s() - before_s
+        return next(account for account in candidates if account.name == self._lease.account_name)
+
+    async def _read(self) -> tuple[list[Event], bool]:
+        """The events of one read, and whether they are the last. A connection that breaks gives what was held
+        and a Failed."""
+        source, call = self._source, self._call
+        if source is None or call is None:
+            raise RuntimeError("no attempt is open")
+        try:
+            chunk = await call.read()
+        except GatewayError as error:
+            return source.fail(error), True
+        if not chunk:
+            return source.finish(), True
+        return source.feed(chunk), source.is_done
+
+    async def _move_on(self, error: GatewayError) -> None:
+        """To another account, or raise what the client is told."""
+        if self._account is None:
+            raise error
+        failed, self._account = self._account, None
+        self._note_attempt(str(error.kind), failed)
+        self._penalty = penalty_of(error)
+        if next_step(error) is NextStep.GIVE_UP or not self._may_retry():
+            self._end_attempt()
+            raise _for_client(error) from error
+        self._give_back()
+        self._record.error = None
+        self._candidates = [account for account in self._candidates if account is not failed] or [failed]
+        jitter = hash(self._record.request_id) % 1000 / 1000
+        await asyncio.sleep(retry_pause_s(self._attempts + 1, jitter=jitter))
+
+    def _may_retry(self) -> bool:
+        parts = self._parts
+        spent_s = parts.clock.monotonic_s() - self._record.started_at_s
+        return self._attempts < self._policy.max_attempts and spent_s < self._policy.retry_within_s
+
+    def _note_attempt(self, result: str, account: Account | None = None) -> None:
+        account = account or self._account
+        if account is not None:
+            spent_s = self._parts.clock.monotonic_s() - self._attempt_started_at_s
+            self._record.attempts.append(
+                AttemptRecord(account=account.name, wire=str(account.kind), result=result, duration_s=spent_s)
+            )
+
+    def _end_attempt(self) -> None:
+        call, self._call, self._source = self._call, None, None
+        if call is not None:
+            call.close()
+
+    def _give_back(self) -> None:
+        """The failed attempt's lease, off the request's path."""
+        self._end_attempt()
+        lease, self._lease = self._lease, None
+        if lease is not None:
+            self._parts.holdings.leases.discard(lease)
+            released = self._parts.accounts.release(lease, penalty=self._penalty, sticky_key=self._sticky_key)
+            self._parts.background.spawn(released, name="release")
+
+    # --- what the events tell -------------------------------------------------------------------------------
+
+    def _seen(self, events: list[Event]) -> list[Event]:
+        """Book what the events tell of the request; what the client may see of them comes back."""
+        shown = events
+        for event in events:
+            kind = type(event)
+            if kind is TextDelta or kind is ReasoningDelta:
+                self._output_chars += len(event.text)  # type: ignore[union-attr]
+            elif kind is ToolCallDelta:
+                self._output_chars += len(event.fragment)  # type: ignore[union-attr]
+            else:
+                shown = self._booked(event, shown)
+        return shown
+
+    def _booked(self, event: Event, shown: list[Event]) -> list[Event]:
+        record = self._record
+        match event:
+            case UsageReport():
+                self._usage = event.usage
+            case ToolCallStart():
+                record.tools_called += 1
+            case Notice():
+                name = (event.name, event.detail)
+                record.sieve[name] = record.sieve.get(name, 0) + 1
+                return [other for other in shown if other is not event]
+            case Finish():
+                record.finish_reason = str(event.reason)
+                record.finished_at_s = self._parts.clock.monotonic_s()
+                if self._usage is None:
+                    self._usage = self._estimated_usage()
+                    return [*shown[:-1], UsageReport(self._usage), event]
+            case Failed():
+                record.error = event.error
+                self._penalty = penalty_of(event.error)
+            case _:
+                pass
+        return shown
+
+    def _estimated_usage(self) -> Usage:
+        return Usage(
+            input_tokens=prompt_tokens(self._conversation),
+            output_tokens=chars_tokens(self._output_chars),
+            is_estimated=True,
+        )
+
+    # --- the end --------------------------------------------------------------------------------------------
+
+    def close(self, *, is_cancelled: bool = False) -> None:
+        """Book the end at once; charging the key and giving the lease back follow off the client's path."""
+        self._record.is_cancelled = self._record.is_cancelled or is_cancelled
+        self._end_attempt()
+        self._is_over = True
+        parts, lease = self._parts, self._lease
+        if self._usage is None and self._output_chars:
+            self._usage = self._estimated_usage()
+        self._record.usage = self._usage
+        if lease is not None:
+            parts.holdings.leases.discard(lease)
+        parts.holdings.admissions.discard(self.admission)
+        usage = self._usage or Usage()
+        settled = parts.ledger.settle(
+            self.admission,
+            lease,
+            usage=usage,
+            model=self.model,
+            penalty=self._penalty,
+            sticky_key=self._sticky_key,
+            cost_micro_usd=facts_of(self.model).price.cost_micro_usd(usage),
+        )
+        parts.background.spawn(settled, name="settle")
+
+
+def _refuse_bad_start(events: list[Event], *, is_last_attempt: bool) -> None:
+    """A failure before anything was shown can still be told by a status, or tried elsewhere; so can an answer
+    that stops before it said anything (unless this was the last try: then that is the answer)."""
+    for event in events:
+        if isinstance(event, Failed):
+            raise event.error
+        if isinstance(event, Finish) and event.reason is FinishReason.STOP and not is_last_attempt:
+            raise UpstreamProtocolError("The upstream's answer was empty.")
+        if not isinstance(event, UsageReport):
+            return
+
+
+def _for_client(error: GatewayError) -> GatewayError:
+    """What the caller is told when the last attempt failed: an account's trouble is ours, not theirs."""
+    if isinstance(error, UpstreamAccountError):
+        return NoAccount("No account of this gateway can serve the request at present.")
+    return error
