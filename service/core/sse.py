@@ -61,71 +61,65 @@ class SSEDecoder:
         else:
             lines = chunk.split(b"\n")
         rest = lines.pop()
-        events: list[SSEEvent] = []
         if lines and self._pieces:
             self._pieces.append(lines[0])
             lines[0] = b"".join(self._pieces)
             self._pieces, self._pieces_bytes = [], 0
-        for line in lines:
-            event = self._line(line)
-            if event is not None:
-                events.append(event)
+        events = self._events_of(lines) if lines else []
         if rest:
             self._pieces.append(rest)
             self._pieces_bytes += len(rest)
-            self._check(self._pieces_bytes)
+            if self._pieces_bytes > self._max_line_bytes:
+                raise self._too_long()
         return events
 
     def finish(self) -> list[SSEEvent]:
         """The event whose blank line never came, when it holds data: some upstreams close right after
         `[DONE]`.
         """
-        events: list[SSEEvent] = []
         last = b"".join(self._pieces)
         self._pieces, self._pieces_bytes = [], 0
-        for line in (last, b"") if last else (b"",):
-            event = self._line(line)
-            if event is not None:
-                events.append(event)
-        return events
+        return self._events_of([last, b""] if last else [b""])
 
-    def _line(self, line: bytes) -> SSEEvent | None:
+    def _events_of(self, lines: list[bytes]) -> list[SSEEvent]:
+        """The events that these whole lines (at least one) complete."""
         if self._is_first_line:
             self._is_first_line = False
-            line = line.removeprefix(_BOM)
-        if line.startswith(b"data:"):
-            value = line[6:] if line[5:6] == b" " else line[5:]
-            self._data.append(value)
-            self._data_bytes += len(value)
-            self._check(self._data_bytes)
-            return None
-        if not line:
-            return self._dispatch()
+            lines[0] = lines[0].removeprefix(_BOM)
+        events: list[SSEEvent] = []
+        for line in lines:
+            if line.startswith(b"data:"):
+                value = line[6:] if line.startswith(b"data: ") else line[5:]
+                self._data.append(value)
+                self._data_bytes += len(value)
+                if self._data_bytes > self._max_line_bytes:
+                    raise self._too_long()
+            elif line:
+                self._field(line)
+            elif self._data:
+                events.append(self._dispatched())
+            else:
+                self._event = ""
+        return events
+
+    def _field(self, line: bytes) -> None:
+        """A line that is neither blank nor `data:`; one that begins with a colon is a comment."""
         name, _, value = line.partition(b":")
-        if not name:
-            return None  # a comment
-        value = value.removeprefix(b" ")
         if name == b"data":
-            self._data.append(value)
+            self._data.append(b"")
         elif name == b"event":
-            self._event = value.decode("utf-8", "replace")
+            self._event = value.removeprefix(b" ").decode("utf-8", "replace")
         elif name == b"id":
-            self._event_id = value.decode("utf-8", "replace")
-        return None
+            self._event_id = value.removeprefix(b" ").decode("utf-8", "replace")
 
-    def _dispatch(self) -> SSEEvent | None:
-        name, self._event = self._event, ""
-        if not self._data:
-            return None
+    def _dispatched(self) -> SSEEvent:
         data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
-        self._data, self._data_bytes = [], 0
-        return SSEEvent(data, name, self._event_id)
+        event = SSEEvent(data, self._event, self._event_id)
+        self._data, self._data_bytes, self._event = [], 0, ""
+        return event
 
-    def _check(self, length_bytes: int) -> None:
-        if length_bytes > self._max_line_bytes:
-            raise UpstreamProtocolError(
-                f"The upstream sent an event of more than {self._max_line_bytes} bytes."
-            )
+    def _too_long(self) -> UpstreamProtocolError:
+        return UpstreamProtocolError(f"The upstream sent an event of more than {self._max_line_bytes} bytes.")
 
 
 def encode_event(data: bytes, *, event: str = "", event_id: str = "") -> bytes:

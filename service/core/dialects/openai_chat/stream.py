@@ -282,8 +282,11 @@ class StreamDecoder:
             if reasoning and (text := decode_text(reasoning)):
                 self._give(ReasoningDelta(text), events)
             content = delta.get("content")
-            if content and (text := decode_text(content)):
-                self._give(TextDelta(text), events)
+            if content:
+                if type(content) is str and self._calls.is_idle:
+                    events.append(TextDelta(content))  # the common chunk
+                elif text := decode_text(content):
+                    self._give(TextDelta(text), events)
             calls = delta.get("tool_calls")
             if calls:
                 self._read_calls(calls, value, events)

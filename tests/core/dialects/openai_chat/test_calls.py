@@ -234,6 +234,13 @@ def test_a_call_streams_while_it_comes() -> None:
     assert assembler.is_idle
 
 
+def test_arguments_too_deep_to_be_written_are_dropped() -> None:
+    deep: Any = 1
+    for _ in range(300):
+        deep = {"a": deep}
+    assert assembled([delta(0, "c", "f", deep)]) == call(0, "c", "f", "{}")
+
+
 @given(st.data())
 def test_any_interleaving_gives_each_call_its_own_arguments(data: st.DataObject) -> None:
     calls = data.draw(st.lists(st.tuples(names(), argument_texts()), min_size=1, max_size=4))
