@@ -24,6 +24,7 @@ from service.config import (
     Log,
     LogLevel,
     LoopGuard,
+    Reload,
     Secret,
     Security,
     Storage,
@@ -100,6 +101,7 @@ def test_every_section_loads() -> None:
         limits={"max_body_bytes": 2048, "max_json_depth": 9, "max_attempts": 1},
         security={"cors_origins": ["https://app.example:8443"], "studio_user_agent": "me/1"},
         log={"level": "debug"},
+        reload={"watch_s": 0},
         batches={"max_in_flight": 2},
         loop_guard={"enabled": True},
     )
@@ -113,6 +115,7 @@ def test_every_section_loads() -> None:
     assert config.limits == Limits(max_body_bytes=2048, max_json_depth=9, max_attempts=1)
     assert config.security == Security(cors_origins=("https://app.example:8443",), studio_user_agent="me/1")
     assert config.log == Log(level=LogLevel.DEBUG)
+    assert config.reload == Reload(watch_s=0.0)
     assert config.batches == Batches(max_in_flight=2)
     assert config.loop_guard == LoopGuard(enabled=True)
 
