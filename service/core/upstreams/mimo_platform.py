@@ -86,7 +86,7 @@ def encode_request(conversation: Conversation) -> PlatformRequest:
         **_sampling(in_range(conversation.sampling, facts, notes), notes),
         "stream": conversation.streams,
     }
-    notes += left_out({name: value for name, value in conversation.extra.items() if name != WEB_SEARCH})
+    notes += left_out(conversation.extra)
     kept = {name: value for name, value in body.items() if value is not None}
     return PlatformRequest(path=CHAT_PATH, body=orjson.dumps(kept), notes=tuple(notes))
 

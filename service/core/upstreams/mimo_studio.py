@@ -105,7 +105,7 @@ def _notes(conversation: Conversation, offers_tools: bool) -> list[str]:
         notes.append("the studio wire has no penalties; they were left out")
     if conversation.tools and not offers_tools:
         notes.append("tools are switched off on studio accounts (tools.mode: off)")
-    return notes + left_out({name: value for name, value in conversation.extra.items() if name != WEB_SEARCH})
+    return notes + left_out(conversation.extra)
 
 
 # --- answers that are no stream -----------------------------------------------------------------------------

@@ -27,6 +27,7 @@ from service.core.conversation import (
     ToolResult,
     Turn,
 )
+from service.core.dialects.openai_chat.tools import WEB_SEARCH
 from service.core.errors import InvalidRequest
 from service.core.models import ModelFacts
 
@@ -237,4 +238,11 @@ def in_range(sampling: Sampling, facts: ModelFacts, notes: list[str]) -> Samplin
 
 def left_out(extra: Mapping[str, object]) -> list[str]:
     """A note for each field that no MiMo wire knows. The names are the client's: they are cut."""
-    return [f"{name[:64]} is not a parameter of MiMo and was left out" for name in sorted(extra)]
+    notes = [
+        f"{name[:64]} is not a parameter of MiMo and was left out"
+        for name in sorted(extra)
+        if name not in (WEB_SEARCH, "thinking")
+    ]
+    if "thinking" in extra:  # a budget, say: what it says of on and off is kept elsewhere
+        notes.append("of thinking only on or off was kept")
+    return notes

@@ -20,6 +20,7 @@ from service.core.conversation import (
     ToolResult,
     Turn,
 )
+from service.core.dialects.openai_chat.tools import WEB_SEARCH
 from service.core.errors import InvalidRequest
 from service.core.models import ModelFacts
 from service.core.upstreams.repair import (
@@ -351,7 +352,8 @@ def test_numbers_are_brought_into_range(
 
 
 def test_what_is_left_out_is_told_in_a_steady_order_and_length() -> None:
-    assert left_out({"b": 1, "a" * 100: 2}) == [
+    assert left_out({"b": 1, "thinking": {"budget_tokens": 9}, "a" * 100: 2, WEB_SEARCH: {}}) == [
         f"{'a' * 64} is not a parameter of MiMo and was left out",
         "b is not a parameter of MiMo and was left out",
+        "of thinking only on or off was kept",
     ]
