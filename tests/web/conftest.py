@@ -15,13 +15,13 @@ from tests.web.rig import KEY, Rig, Start, config_for
 
 
 @pytest.fixture
-def start(redis_url: str, tmp_path: Path) -> Start:
+def start(clean_redis: str, tmp_path: Path) -> Start:
     @asynccontextmanager
     async def started(
         *kinds: str, options: SimulatorOptions | None = None, **more: object
     ) -> AsyncIterator[Rig]:
         async with Simulator.start(options) as simulator:
-            config = config_for(simulator, redis_url, *(kinds or ("platform",)), **more)
+            config = config_for(simulator, clean_redis, *(kinds or ("platform",)), **more)
             async with (
                 running(config, data_dir=tmp_path) as gateway,
                 aiohttp.ClientSession(headers=KEY) as http,
