@@ -28,6 +28,7 @@ from service.gateway.metered import (
 )
 from service.gateway.models import REFRESH_INTERVAL_S, Models
 from service.gateway.responses import Responses
+from service.gateway.recovery import PROBE_INTERVAL_S, Recovery
 from service.gateway.system import RandomIds, SystemClock
 from service.simulator import Simulator
 from service.store.accounts import RedisAccounts
@@ -220,7 +221,7 @@ async def _wired(config: Config, stack: AsyncExitStack, data_dir: Path) -> Servi
         clock=clock,
         ids=ids,
     )
-    stack.push_async_callback(background_responses.drain, timeout_s=config.timeouts.drain_s)
+    stack.push_async_callback(background_responses.drain, timeout_s=_SHUTDOWN_S)
     watch = AccountWatch(accounts, metrics, lambda: models.accounts)
     await models.load()
     background.spawn(watch.sample(), name="account_watch")
@@ -228,6 +229,9 @@ async def _wired(config: Config, stack: AsyncExitStack, data_dir: Path) -> Servi
     background.repeat(looplag.INTERVAL_S, lambda: looplag.sample(metrics), name="loop_lag")
     background.spawn(models.refresh(), name="model_discovery")
     background.repeat(REFRESH_INTERVAL_S, models.refresh, name="model_discovery")
+    recovery = Recovery(models, accounts, upstreams)
+    background.spawn(recovery.look(), name="account_recovery")
+    background.repeat(PROBE_INTERVAL_S, recovery.look, name="account_recovery")
     background.repeat(HEARTBEAT_S, lambda: holdings.renew(accounts, limits), name="heartbeat")
     return Services(
         chat=chat,
