@@ -84,7 +84,7 @@ class RedisAccounts:
         """
         held = [lease for lease in leases if lease.lease_id in self._tokens_by_lease]
         ids_by_account: dict[str, list[str]] = {}
-        for lease in leases:
+        for lease in held:  # one that was given back meanwhile is not to come back
             ids_by_account.setdefault(lease.account_name, []).append(lease.lease_id)
         ttl_ms = _ms(self._settings.lease_ttl_s)
         calls = [Call("renew", [keys.WORKERS], [self._now_ms(), ttl_ms, self._worker_id])]

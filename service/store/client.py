@@ -26,7 +26,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from service.core.errors import StoreUnavailable
 from service.store.breaker import Breaker, BreakerSettings
 from service.store.dialling import line_of
-from service.store.resp import Command, Redirected, Reply
+from service.store.resp import Command, NotSent, Redirected, Reply
 from service.store.scripts import Script, script
 from service.store.topologies import ClientSettings, assert_effective, client_of, close_client
 from service.store.urls import RedisTarget, Topology, decode_url
@@ -238,10 +238,12 @@ class Store:
             async with asyncio.timeout(timeout_s):
                 replies = await exchange
         except _UNREACHABLE as error:
-            self._breaker.record_failure()
             self._line.suspect(sent_at_s=sent_at_s)
             took_s = self._monotonic_s() - began_s
             is_timeout = isinstance(error, TimeoutError | RedisTimeoutError)
+            # In a Cluster a master that is gone concerns its own slots only, and costs them no waiting.
+            if is_timeout or not self.is_cluster:
+                self._breaker.record_failure()
             self._observe(operation, took_s, Outcome.TIMED_OUT if is_timeout else Outcome.FAILED)
             raise StoreUnavailable(
                 "The gateway's store does not answer.", code="store_unavailable"
@@ -265,11 +267,7 @@ class Store:
             return  # counted and observed; the next probe is due in a while
 
     async def _any_node(self, *command: str) -> list[Reply]:
-        """By redis-py's pool: a probe must not wait behind calls that hang."""
-        if isinstance(self._client, RedisCluster):
-            node = self._client.get_random_node()
-            return [await self._client.execute_command(*command, target_nodes=node)]
-        return [await self._client.execute_command(*command)]  # type: ignore[no-untyped-call]
+        return [await self._line.send_anywhere(command)]
 
     async def _exchange(self, scripts: Sequence[Script], calls: Sequence[Call]) -> list[Reply]:
         commands: list[Command] = [
@@ -295,7 +293,7 @@ class Store:
         """The replies; raises the first error. Sent again only what a Cluster's node would not do itself."""
         replies = await self._try(commands)
         for place, reply in enumerate(replies):
-            if isinstance(reply, Redirected) and await self._line.recover(reply):
+            if isinstance(reply, Redirected | NotSent) and await self._line.recover(reply):
                 (replies[place],) = await self._try([commands[place]])
         for reply in replies:
             if isinstance(reply, Exception):

@@ -16,7 +16,7 @@ from redis.crc import key_slot
 from redis.exceptions import ConnectionError, RedisError
 
 from service.store.race import first_answer
-from service.store.resp import Command, Redirected, Reply
+from service.store.resp import Command, NotSent, Redirected, Reply
 from service.store.wire import Dial, Line, Spawn
 
 Address = tuple[str, int]
@@ -64,6 +64,7 @@ class ClusterLines:
         self._slots = SlotMap()
         self._lines: dict[Address, Line] = {}
         self._asking: dict[int, Address] = {}
+        self._turn = 0
         self._mapping: asyncio.Future[None] | None = None
 
     def send(self, command: Command) -> asyncio.Future[Reply]:
@@ -77,9 +78,15 @@ class ClusterLines:
         master = self._slots.master_of(slot)
         if master is None:
             future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-            future.set_exception(ConnectionError("no master known for the slot"))
+            future.set_exception(NotSent("no master known for the slot"))
             return future
         return self._line(master).send(command)
+
+    def send_anywhere(self, command: Command) -> asyncio.Future[Reply]:
+        """A command that needs no key, to some node; another one each time, since one may be gone."""
+        nodes = tuple(dict.fromkeys((*self._slots.masters, *self._seeds)))
+        self._turn += 1
+        return self._line(nodes[self._turn % len(nodes)]).send(command)
 
     async def recover(self, error: Exception) -> bool:
         """Make a second try worth it; False when it is not."""

@@ -19,7 +19,7 @@ class RedisHealth:
         try:
             await self._store.ping()
         except StoreUnavailable as error:
-            return f"Redis does not answer ({type(error.__cause__).__name__})"
+            return f"Redis does not answer ({_cause_of(error)})"
         return None
 
     async def warning(self) -> str | None:
@@ -37,3 +37,10 @@ class RedisHealth:
             f"Redis may evict the gateway's state when it is full (maxmemory-policy {policy}): leases and "
             f"limits would be lost. Set maxmemory-policy {_WANTED_POLICY}; give caches a Redis of their own."
         )
+
+
+def _cause_of(error: BaseException) -> str:
+    """The innermost reason's kind: an address or a password may stand in its words."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return type(error).__name__

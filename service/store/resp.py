@@ -43,6 +43,10 @@ def encode(command: Command) -> bytes:
     return b"".join(pieces)
 
 
+class NotSent(ConnectionError):
+    """There was no connection to send the command by: it was certainly not done."""
+
+
 class ProtocolError(ConnectionError):
     """What came is not RESP2: the connection is of no use any more."""
 

@@ -16,7 +16,7 @@ from typing import Any, Protocol, cast
 
 from redis.exceptions import ConnectionError, ReadOnlyError
 
-from service.store.resp import Command, Reply, ReplyReader, encode
+from service.store.resp import Command, NotSent, Reply, ReplyReader, encode
 
 MAX_IN_FLIGHT = 4096
 
@@ -48,7 +48,7 @@ class Wire(asyncio.Protocol):
     def send_for(self, future: asyncio.Future[Reply], command: Command) -> None:
         """The reply goes to a future that somebody holds already."""
         if self.is_closed or len(self._awaited) >= MAX_IN_FLIGHT:
-            future.set_exception(ConnectionError("closed" if self.is_closed else "too many calls in flight"))
+            future.set_exception(NotSent("closed" if self.is_closed else "too many calls in flight"))
             return
         encoded = encode(command)
         if not self._outgoing:
@@ -122,7 +122,7 @@ class Line:
             return self._wire.send(command)
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         if self._is_closed or len(self._waiting) >= MAX_IN_FLIGHT:
-            future.set_exception(ConnectionError("no connection"))
+            future.set_exception(NotSent("closed" if self._is_closed else "too many calls wait"))
             return future
         self._waiting.append((command, future))
         if not self._is_dialling:
@@ -134,6 +134,10 @@ class Line:
         """A call timed out. A wire on which nothing has come since is dropped: its other end may be gone."""
         if self._wire is not None and self._wire.received_at_s < sent_at_s:
             self.drop()
+
+    def send_anywhere(self, command: Command) -> asyncio.Future[Reply]:
+        """A command that needs no key: PING and its like."""
+        return self.send(command)
 
     async def recover(self, error: Exception) -> bool:
         """Whether a second try is worth it: the wire broke, or the master has become a replica (Sentinel)."""
@@ -156,7 +160,12 @@ class Line:
     async def _connect(self) -> None:
         try:
             wire = await self._dial()
-        except Exception as error:  # whatever it was, those who wait are told
+        except (OSError, TimeoutError, ConnectionError) as error:
+            not_sent = NotSent(f"no connection: {type(error).__name__}")
+            not_sent.__cause__ = error
+            self._fail_waiting(not_sent)
+            return
+        except Exception as error:  # whatever it was (a wrong password, say), those who wait are told
             self._fail_waiting(error)
             return
         except asyncio.CancelledError:
