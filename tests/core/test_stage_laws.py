@@ -128,8 +128,8 @@ TEXT_STAGES = [
         [
             "<think>\0a</think>\0b",
             "x<think>\0y</thinkgt;>z</think>\0<",
-            "<think>no closer</thi",
-            "\0<thin",
+            "<think>no closer</thin",
+            "\0<th",
             "a<think>b",
         ],
         lambda n: "<think>\0ab</think>\0cd<" * n + "</think" * n + "\0" * n,

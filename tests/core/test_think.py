@@ -77,5 +77,5 @@ def test_only_what_may_become_a_mark_is_held_back() -> None:
 
 def test_the_first_characters_wait_only_while_they_may_open() -> None:
     splitter = ThinkSplitter()
-    assert splitter.feed("<thi") == []
-    assert splitter.feed("s is it") == [TextDelta("<this is it")]
+    assert splitter.feed("<th") == []
+    assert splitter.feed("is is it") == [TextDelta("<this is it")]
