@@ -65,7 +65,7 @@ class Toolbox:
 class Parameter:
     """One parameter's value on its way into the arguments (a values.Sink)."""
 
-    __slots__ = ("_head", "_is_dropped", "_is_native", "_is_streaming", "_schema", "_write", "parts")
+    __slots__ = ("_head", "_is_dropped", "_is_native", "_schema", "_write", "is_streaming", "parts")
 
     def __init__(
         self, write: Callable[[str], None], head: str | None, schema: Schema, is_native: bool
@@ -76,7 +76,7 @@ class Parameter:
         self._schema = schema
         self._is_native = is_native
         self.parts: list[tuple[bool, str]] = []
-        self._is_streaming = False
+        self.is_streaming = False
         if schema.is_string and not self._is_dropped:
             self._open_string()
 
@@ -91,14 +91,14 @@ class Parameter:
 
     def text(self, text: str) -> None:
         """More of the value, outside CDATA."""
-        if self._is_streaming:
+        if self.is_streaming:
             self._write(escaped(text))
         elif not self._is_dropped:
             self.parts.append((False, text))
 
     def cdata(self, text: str) -> None:
         """More of the value, inside CDATA."""
-        if self._is_streaming:
+        if self.is_streaming:
             self._write(escaped(text))
         elif not self._is_dropped:
             if not self.parts and self._takes_cdata_as_string():
@@ -109,13 +109,13 @@ class Parameter:
 
     def end(self) -> None:
         """The value is complete."""
-        if self._is_streaming:
+        if self.is_streaming:
             self._write('"')
         elif not self._is_dropped:
             self._write(self._head + encode(self._value()))
 
     def _open_string(self) -> None:
-        self._is_streaming = True
+        self.is_streaming = True
         self._write(self._head + '"')
 
     def _takes_cdata_as_string(self) -> bool:
@@ -144,6 +144,27 @@ class Parameter:
             except ValueError:
                 return None
         return None
+
+
+class Scraps:
+    """Text of a call that belongs to no parameter (a values.Sink), kept or not."""
+
+    __slots__ = ("_keeps", "parts")
+
+    wants_plain = False
+    is_streaming = False
+
+    def __init__(self, *, keeps: bool) -> None:
+        self._keeps = keeps
+        self.parts: list[tuple[bool, str]] = []
+
+    def text(self, text: str) -> None:
+        if self._keeps:
+            self.parts.append((False, text))
+
+    def cdata(self, text: str) -> None:
+        if self._keeps:
+            self.parts.append((True, text))
 
 
 def _as_written(data: str) -> str:

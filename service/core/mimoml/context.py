@@ -181,7 +181,9 @@ class Context:
             self._indent = 0
         elif character in "-*+0123456789":
             self._marker = character
-        elif (character == _LINE_CALL and not self._span and self._indent - self._list_indent < 4) or (character in OPEN_BRACKETS and not self._span):
+        elif (character == _LINE_CALL and not self._span and self._indent - self._list_indent < 4) or (
+            character in OPEN_BRACKETS and not self._span
+        ):
             return position, True
         else:
             if character == "#":
@@ -231,7 +233,7 @@ class Context:
             self._fence, self._fence_mark, self._span = run, self._mark, 0
             if self._mark == "`":
                 self._line = _Line.OPENS
-        else:
+        elif run < 3 or not is_indented_code:
             self._run_in_line(run)
 
     def _run_in_line(self, run: int) -> None:

@@ -292,10 +292,14 @@ _KIND_BY_GROUP = {
 }
 
 
+_MAY_END = re.compile(r"[<>\[]")  # no tag ends without one of these in it or behind it
+_MAX_TAG = 8192  # characters; more than the longest tag
+
+
 class Vocabulary:
     """The tags that matter in one place: a subset of the one grammar."""
 
-    __slots__ = ("_full", "_partial")
+    __slots__ = ("_full", "_never", "_partial")
 
     def __init__(self, *, opens: str = "", closes: str = "", has_cdata: bool = False) -> None:
         branches: list[tuple[Part, dict[str, Part]]] = []
@@ -312,9 +316,16 @@ class Vocabulary:
             partials.append(seq(head, alt(*words.values())).partial)
         self._full = re.compile("|".join(fulls), re.IGNORECASE)
         self._partial = re.compile("|".join(partials), re.IGNORECASE)
+        # ASCII characters that never follow the bracket: most brackets in text are told by one look.
+        self._never = frozenset(
+            character for character in map(chr, range(1, 128)) if not self._partial.match("<" + character)
+        )
 
     def recognise(self, text: str, position: int, *, is_final: bool = False) -> Tag | Answer:
         """Is there a tag of this vocabulary at `position`, an opening bracket? `is_final`: no more comes."""
+        following = text[position + 1 : position + 3]
+        if following[:1] in self._never or following == "<<":
+            return Answer.NO
         foreign = _NOT_ASCII.search(text, position, position + 96)
         if foreign is None:
             return self._ask(text, position, is_final)
@@ -329,9 +340,10 @@ class Vocabulary:
         return self._ask_odd(text, position, is_final)
 
     def _ask(self, text: str, position: int, is_final: bool) -> Tag | Answer:
-        match = self._full.match(text, position)
-        if match is not None:
-            return _tag(match, match.group(), match.end())
+        if _MAY_END.search(text, position + 2, position + _MAX_TAG) is not None:
+            match = self._full.match(text, position)
+            if match is not None:
+                return _tag(match, match.group(), match.end())
         if not is_final and self._partial.match(text, position) is not None:
             return Answer.MAYBE
         return Answer.NO

@@ -96,6 +96,12 @@ class JSONStream:
         return self._state is _State.DONE
 
     @property
+    def is_lane(self) -> bool:
+        """Inside a string that leaves as it comes."""
+        is_plain = self._state is _State.STRING and self._quote == '"'
+        return is_plain and self._pieces is None and not self._muted_at
+
+    @property
     def can_close(self) -> bool:
         """Between two members: closing what is open leaves no value cut."""
         return self._state in (_State.AFTER, _State.KEY, _State.QUOTE) or bool(
@@ -391,7 +397,13 @@ class JSONStream:
         return match.start()
 
     def _literal_value(self, raw: str) -> str:
-        literal = raw.strip()
+        literal = self._literal_text(raw.strip())
+        if literal not in ("null", '"') and literal[0] != '"' and self._value_schema().is_string:
+            self.is_repaired = True
+            return quoted(literal)
+        return literal
+
+    def _literal_text(self, literal: str) -> str:
         if NUMBER.fullmatch(literal):
             return literal
         known = _WORDS.get(literal.lower())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from service.core.mimoml.jsontext import JSONValue, decode_loose
+from service.core.mimoml.jsontext import JSONValue, Number, decode_loose
 from service.core.mimoml.schema import ANYTHING, value_of_text
 
 _MARKS = re.compile("[\"'()\\[\\]{}\\\\]")
@@ -94,7 +94,7 @@ def arguments_of_line(text: str) -> list[tuple[str | None, JSONValue, bool]]:
         key = _KEY.match(text, position)
         if key is not None:
             position = key.end()
-        value, is_string, position = _value(text, position)
+        value, is_string, position = _value(text, position, is_named=key is not None)
         members.append((key.group(1) if key else None, value, is_string))
         comma = _COMMA.match(text, position)
         if comma is None:
@@ -103,7 +103,7 @@ def arguments_of_line(text: str) -> list[tuple[str | None, JSONValue, bool]]:
     return members
 
 
-def _value(text: str, position: int) -> tuple[JSONValue, bool, int]:
+def _value(text: str, position: int, *, is_named: bool) -> tuple[JSONValue, bool, int]:
     quoted = _STRING.match(text, position)
     if quoted is not None:
         body = quoted[1] if quoted[1] is not None else quoted[2]
@@ -122,7 +122,10 @@ def _value(text: str, position: int) -> tuple[JSONValue, bool, int]:
     words: dict[str, JSONValue] = {"true": True, "false": False, "none": None, "null": None}
     if word.lower() in words:
         return words[word.lower()], False, bare.end()
-    return value_of_text(word, ANYTHING), False, bare.end()
+    value = value_of_text(word, ANYTHING)
+    if value == word and not isinstance(value, Number) and not is_named:
+        raise ValueError("words, not a value")
+    return value, False, bare.end()
 
 
 def _unescaped(match: re.Match[str]) -> str:

@@ -32,7 +32,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from service.core.mimoml.arguments import Arguments, Parameter, Tool, Toolbox
+from service.core.mimoml.arguments import Arguments, Parameter, Scraps, Tool, Toolbox
 from service.core.mimoml.context import Context
 from service.core.mimoml.elements import value_of_elements
 from service.core.mimoml.grammar import (
@@ -49,17 +49,19 @@ from service.core.mimoml.grammar import (
     Answer,
     Kind,
     Tag,
+    Vocabulary,
+    decode_entities,
 )
 from service.core.mimoml.jsonstream import JSONStream
 from service.core.mimoml.jsontext import JSONValue, Number, decode_loose, encode
 from service.core.mimoml.linecall import Nesting, StringDecoder, arguments_of_line
 from service.core.mimoml.outlet import Outlet, SievePolicy
-from service.core.mimoml.schema import ANYTHING, coerced, value_of_text
+from service.core.mimoml.schema import coerced, value_of_text
 from service.core.mimoml.values import Status, ValueReader
 
 _BLANKS = re.compile("[ \t\r\n]+")
 _BRACKET = re.compile(f"[{OPEN_BRACKETS}]")
-_NEXT_BRACKET_OR_END = re.compile(f"[{OPEN_BRACKETS}]|\\Z")
+_BRACKET_RUN = re.compile(f"[{OPEN_BRACKETS}]{{3,}}")
 _STRING_BEGINS_OBJECT = re.compile(r'"(?:[ \t\r\n]|\\[nrt])*\{')
 _STRING_BEGINS_BLANK = re.compile(r'"(?:[ \t\r\n]|\\[nrt])*\\?\Z')
 _EMPTY_STRING = re.compile(r'"[ \t]*"')
@@ -80,7 +82,8 @@ class Machine:
         self._position = 0
         self._seam = 0
         self._is_final = False
-        self._mode: Callable[[], None] = self._plain
+        self._waits = False  # the mode needs more than there is
+        self._mode: Callable[[Machine], None] = Machine._plain
         self._raw: list[tuple[bool, str]] = []
         self._raw_length = 0
         self._fed: list[str] | None = None  # all text since a call that nobody has seen began
@@ -96,7 +99,7 @@ class Machine:
         self._is_repaired = False
         self._has_json = False
         self._arguments: Arguments | None = None
-        self._parameter: Parameter | None = None
+        self._sink: Parameter | Scraps = Scraps(keeps=False)
         self._reader: ValueReader | None = None
         self._loose: list[tuple[bool, str]] = []
         self._stream: JSONStream | None = None
@@ -108,9 +111,18 @@ class Machine:
 
     def is_quiet(self, *, is_reasoning: bool) -> bool:
         """Text of this channel without a bracket, backtick, backslash or line end is just text."""
-        if self._buffer or self._mode != self._plain or self._is_fresh:
+        if self._buffer or self._mode is not Machine._plain or self._is_fresh:
             return False
         return (self._reasoning_context if is_reasoning else self._text_context).is_quiet
+
+    def is_lane(self) -> bool:
+        """Inside a string argument with nothing pending: text without a character that means something here, or
+        that JSON escapes, is the next fragment as it stands."""
+        if self._buffer or self._fed is not None:
+            return False
+        if self._mode is Machine._value:
+            return self._reader is not None and self._reader.is_lane and not self._is_refused
+        return self._mode is Machine._json and self._stream is not None and self._stream.is_lane
 
     @property
     def has_open_call(self) -> bool:
@@ -135,7 +147,7 @@ class Machine:
                 break
         self._is_final = False
         self._seam = 0
-        self._mode = self._plain
+        self._mode = Machine._plain
 
     def _turn_to(self, is_reasoning: bool) -> None:
         if self._tool is None or not self._policy.finds_calls_in_reasoning:
@@ -146,15 +158,21 @@ class Machine:
         self._is_reasoning = is_reasoning
 
     def _run(self) -> None:
-        while self._position < len(self._buffer):
+        self._waits = False
+        while self._position < len(self._buffer) and not self._waits:
             position, mode, buffer = self._position, self._mode, self._buffer
-            mode()
-            if self._position == position and self._mode == mode and self._buffer is buffer:
+            mode(self)
+            if self._position == position and self._mode is mode and self._buffer is buffer:
                 break
         if self._position:
             self._buffer = self._buffer[self._position :]
             self._seam = max(0, self._seam - self._position)
             self._position = 0
+
+    def _recognise(self, vocabulary: Vocabulary, position: int) -> Tag | Answer:
+        answer = vocabulary.recognise(self._buffer, position, is_final=self._is_final)
+        self._waits = answer is Answer.MAYBE
+        return answer
 
     # --- giving out text ---------------------------------------------------------------------------------------
 
@@ -195,7 +213,7 @@ class Machine:
             self._speak(is_reasoning, text)
         self._tool = None
         self._fed = None
-        self._mode = self._plain
+        self._mode = Machine._plain
 
     def _read_again(self) -> None:
         """What was held back is to be read again, as text."""
@@ -203,7 +221,7 @@ class Machine:
         self._buffer = held + self._buffer[self._position :]
         self._position = 0
         self._raw, self._raw_length = [], 0
-        self._mode = self._plain
+        self._mode = Machine._plain
 
     def _dropped_raw(self) -> None:
         self._raw, self._raw_length = [], 0
@@ -226,7 +244,12 @@ class Machine:
         if limit[found] == "T":
             self._line_begins(context)
             return
-        answer = STARTERS.recognise(buffer, found, is_final=self._is_final)
+        run = _BRACKET_RUN.match(limit, found)
+        if run is not None:  # a tag opens with two at most
+            context.skip()
+            self._say(run.end() - 2, is_tracked=True)
+            return
+        answer = self._recognise(STARTERS, found)
         if isinstance(answer, Tag):
             self._tag_in_text(answer, context)
         elif answer is Answer.NO:
@@ -242,11 +265,11 @@ class Machine:
             context.skip()
             self._say(tag.end)
             if is_line_start and not self._is_reasoning:
-                self._mode = self._think
+                self._mode = Machine._think
         elif tag.kind is Kind.WRAPPER:
             self._keep(tag.end)
             self._skips_bracket = tag.is_doubled
-            self._mode = self._wrapped
+            self._mode = Machine._wrapped
         else:
             self._call_begins(tag, is_wrapped=tag.is_wrapping)
 
@@ -257,14 +280,14 @@ class Machine:
             return
         if match.start() > self._position:
             self._say(match.start(), is_tracked=True)
-        answer = THINK_END.recognise(self._buffer, self._position, is_final=self._is_final)
+        answer = self._recognise(THINK_END, self._position)
         if answer is Answer.NO:
             self._say(self._position + 1, is_tracked=True)
         elif isinstance(answer, Tag):
             self._say(answer.end, is_tracked=True)
             self._text_context.leave_code()
             self._text_context.skip()
-            self._mode = self._plain
+            self._mode = Machine._plain
 
     # --- behind an opening tag ---------------------------------------------------------------------------------
 
@@ -297,9 +320,9 @@ class Machine:
         if character == "[":
             self._keep(self._position + 1)
         elif character == "{":
-            self._mode = self._head
+            self._mode = Machine._head
         elif character in OPEN_BRACKETS:
-            answer = STRUCTURE.recognise(self._buffer, self._position, is_final=self._is_final)
+            answer = self._recognise(STRUCTURE, self._position)
             if isinstance(answer, Tag):
                 self._tag_in_wrapper(answer)
             elif answer is Answer.NO:
@@ -317,26 +340,22 @@ class Machine:
             self._dropped_raw()
             self._position = tag.end
             self._is_wrapped, self._is_refused = True, False
-            self._mode = self._after
+            self._mode = Machine._after
         else:
             self._release("false_start")
 
     def _call_begins(self, tag: Tag, *, is_wrapped: bool) -> None:
         """A call's opening tag. Under a wrapper it counts at once."""
-        if not self._may_call(tag.end):
-            self._keep(tag.end)
-            self._release()
-            return
         self._tag = tag
         if self._markup != "foreign" or tag.is_foreign:
             self._markup = _markup(tag)
         self._skips_bracket = tag.is_doubled
         self._is_wrapped = is_wrapped
-        if is_wrapped or tag.is_empty:
+        if (is_wrapped or tag.is_empty) and self._may_call(tag.end):
             self._enter(tag, self._toolbox.find(tag.name), tag.end)
         else:
             self._keep(tag.end)
-            self._mode = self._pending
+            self._mode = Machine._pending
 
     def _may_call(self, end: int) -> bool:
         """Calls made inside the thinking are text, unless the policy says otherwise."""
@@ -356,7 +375,7 @@ class Machine:
             self._announce(tool, end)
         self._loose = []
         self._is_flat = False
-        self._mode = self._body
+        self._mode = Machine._body
         if tag.is_empty:
             self._complete()
 
@@ -383,21 +402,24 @@ class Machine:
         assert self._tag is not None
         character = self._buffer[self._position]
         if character == "{":
-            self._confirm()
+            self._confirm(self._position + 1)
             return
         answer: Tag | Answer = Answer.NO
         if character in OPEN_BRACKETS:
-            answer = STRUCTURE.recognise(self._buffer, self._position, is_final=self._is_final)
+            answer = self._recognise(STRUCTURE, self._position)
         if answer is Answer.NO:
             self._release("false_start")
         elif isinstance(answer, Tag):
             if answer.kind is Kind.PARAMETER or (answer.kind is not Kind.CDATA and answer.is_close):
-                self._confirm()
+                self._confirm(answer.end)
             else:
                 self._release("false_start")
 
-    def _confirm(self) -> None:
+    def _confirm(self, end: int) -> None:
         assert self._tag is not None
+        if not self._may_call(end):
+            self._release()
+            return
         self._enter(self._tag, self._toolbox.find(self._tag.name), self._position)
 
     # --- between parameters ------------------------------------------------------------------------------------
@@ -422,7 +444,7 @@ class Machine:
             return
         character = self._buffer[position]
         if character in OPEN_BRACKETS:
-            answer = STRUCTURE.recognise(self._buffer, position, is_final=self._is_final)
+            answer = self._recognise(STRUCTURE, position)
             if answer is Answer.MAYBE:
                 return
             if isinstance(answer, Tag) and answer.kind is not Kind.CDATA:
@@ -431,7 +453,7 @@ class Machine:
         elif character == "{" and self._takes_json():
             self._json_body()
             return
-        self._value_begins(None, is_native=True)
+        self._value_begins(None, is_native=False)
 
     def _takes_json(self) -> bool:
         assert self._arguments is not None
@@ -462,7 +484,7 @@ class Machine:
             if is_wrapper:
                 self._is_wrapped = False
                 if self._is_refused:
-                    self._mode = self._plain
+                    self._mode = Machine._plain
         else:
             self._complete()  # its closer is missing: the next call, or a wrapper, begins here
 
@@ -473,10 +495,10 @@ class Machine:
         """The call is closed."""
         arguments = self._arguments
         assert arguments is not None
-        self._mode = self._after
+        self._mode = Machine._after
         if self._is_refused:
             if not self._is_wrapped:
-                self._mode = self._plain
+                self._mode = Machine._plain
             return
         rest = self._settle_loose(is_end=True) if self._loose else ""
         if not self._has_json:
@@ -491,14 +513,14 @@ class Machine:
     def _value_begins(self, name: str | None, *, is_native: bool) -> None:
         arguments = self._arguments
         assert arguments is not None
-        if name is None or self._is_refused:
-            sink: Parameter = Parameter(_nowhere, "", ANYTHING, is_native)
+        sink: Parameter | Scraps
+        if name is None or self._is_refused or self._has_json:
+            sink = Scraps(keeps=not self._is_refused)
             is_typed = name is None
         else:
             sink = arguments.parameter(name, is_native=is_native)
             is_typed = sink.is_typed
-        self._parameter = sink if name is not None else None
-        self._loose_sink = sink
+        self._sink = sink
         self._reader = ValueReader(
             sink,
             is_native=is_native,
@@ -508,7 +530,7 @@ class Machine:
             expects=arguments.expects,
             max_held=self._policy.max_buffered_bytes,
         )
-        self._mode = self._value
+        self._mode = Machine._value
 
     def _value(self) -> None:
         reader = self._reader
@@ -528,24 +550,26 @@ class Machine:
             self._value_ends()
             return
         self._use(end)
+        self._waits = reader.status is Status.OPEN
         if reader.status is Status.DONE:
             self._is_repaired |= not reader.is_closed
             self._value_ends()
 
     def _value_ends(self) -> None:
-        self._mode = self._body
+        self._mode = Machine._body
         self._skips_bracket = self._reader is not None and self._reader.skips_bracket
         if self._is_refused:
             return
-        if self._parameter is not None:
-            self._parameter.end()
+        if isinstance(self._sink, Parameter):
+            self._sink.end()
         else:
-            self._loose.extend(self._loose_sink.parts)
+            self._loose.extend(self._sink.parts)
 
     def _settle_loose(self, *, is_end: bool) -> str:
         """What text without a parameter's tag means; the text itself where it means nothing."""
         parts, self._loose = self._loose, []
         text = "".join(text for _, text in parts)
+        raw = text
         tool, arguments = self._tool, self._arguments
         if tool is None or arguments is None or not text.strip():
             return ""
@@ -557,13 +581,16 @@ class Machine:
                     arguments.give(name, value)
                 return ""
         sole = tool.sole_parameter
-        if sole is not None and sole not in arguments.given and not self._has_json:
-            parameter = arguments.parameter(sole, is_native=True)
-            for is_cdata, piece in parts:
-                (parameter.cdata if is_cdata else parameter.text)(piece)
-            parameter.end()
-            return ""
-        return text
+        if sole is None or sole in arguments.given or self._has_json:
+            return raw
+        if self._is_native():
+            text = text.removeprefix("\r").removeprefix("\n").removesuffix("\n").removesuffix("\r")
+        elif not any(is_cdata for is_cdata, _ in parts):
+            text = decode_entities(text)
+        parameter = arguments.parameter(sole, is_native=True)
+        parameter.text(text)
+        parameter.end()
+        return ""
 
     # --- JSON --------------------------------------------------------------------------------------------------
 
@@ -592,7 +619,7 @@ class Machine:
             self._outlet.notice("call_rejected", self._markup)
             self._release()
             self._nesting = Nesting('"')
-            self._mode = self._skip
+            self._mode = Machine._skip
         else:
             self._arguments_begin(tool, head.end())
 
@@ -623,21 +650,21 @@ class Machine:
         self._has_json = True
         self._stream = JSONStream(self._outlet.fragment, tool.schema, names=tool.names)
         self._decoder = StringDecoder() if is_string else None
-        self._mode = self._string if is_string else self._json
+        self._mode = Machine._string if is_string else Machine._json
 
     def _json_body(self) -> None:
         """`{` behind a call's opening tag: its arguments as JSON."""
         tag, tool = self._tag, self._tool
         if tool is None:
             self._nesting = Nesting('"')
-            self._mode = self._skip
+            self._mode = Machine._skip
             return
         is_exact = tag is not None and tag.is_exact
         names = None if is_exact else tool.names
         self._has_json = True
         self._decoder = None
         self._stream = JSONStream(self._outlet.fragment, tool.schema, names=names, is_exact=is_exact)
-        self._mode = self._json
+        self._mode = Machine._json
 
     def _json(self) -> None:
         stream = self._stream
@@ -646,7 +673,7 @@ class Machine:
         if stream.is_done:
             self._json_ends()
         elif self._position < len(self._buffer):
-            answer = STRUCTURE.recognise(self._buffer, self._position, is_final=self._is_final)
+            answer = self._recognise(STRUCTURE, self._position)
             if answer is Answer.MAYBE:
                 return
             if isinstance(answer, Tag) and answer.is_close:
@@ -658,11 +685,11 @@ class Machine:
         assert self._stream is not None
         self._is_repaired |= self._stream.is_repaired
         if self._tag is not None:
-            self._mode = self._body
+            self._mode = Machine._body
         else:
             self._nesting = Nesting('"')
             self._nesting.depth = 1
-            self._mode = self._tail
+            self._mode = Machine._tail
 
     def _json_cut(self) -> None:
         """A closing tag before the object is closed: complete it, if that leaves no value cut."""
@@ -671,8 +698,9 @@ class Machine:
             self._stream.close()
             self._json_ends()
         else:
+            is_seen = self._outlet.lane_is_open
             self._abandon()
-            self._mode = self._after
+            self._mode = Machine._after if is_seen else Machine._plain
 
     def _string(self) -> None:
         decoder, stream = self._decoder, self._stream
@@ -694,7 +722,7 @@ class Machine:
         if not self._nesting.depth:
             self._complete()
         elif end < len(self._buffer):
-            answer = STRUCTURE.recognise(self._buffer, end, is_final=self._is_final)
+            answer = self._recognise(STRUCTURE, end)
             if isinstance(answer, Tag):
                 self._is_repaired = True
                 self._complete()
@@ -706,12 +734,12 @@ class Machine:
         is_over = not self._nesting.depth or end < len(self._buffer)
         self._say(end)
         if is_over:
-            self._mode = self._plain
+            self._mode = Machine._plain
 
     def _buffer_begins(self) -> None:
         self._nesting = Nesting('"')
         self._json_from = len(self._raw)
-        self._mode = self._buffered
+        self._mode = Machine._buffered
 
     def _buffered(self) -> None:
         nesting = self._nesting
@@ -723,7 +751,7 @@ class Machine:
         elif is_over:
             self._buffer_ends()
         elif end < len(self._buffer):
-            answer = STRUCTURE.recognise(self._buffer, end, is_final=self._is_final)
+            answer = self._recognise(STRUCTURE, end)
             if isinstance(answer, Tag):
                 self._buffer_ends()
             elif answer is Answer.NO:
@@ -792,7 +820,7 @@ class Machine:
         self._line_tool = tool
         self._keep(answer.end() - 1)
         self._nesting = Nesting()
-        self._mode = self._line
+        self._mode = Machine._line
 
     def _line(self) -> None:
         end = self._nesting.feed(self._buffer, self._position)
@@ -845,7 +873,7 @@ class Machine:
         self._json_from = len(self._raw)
         self._nesting = Nesting('"')
         self._is_closed = False
-        self._mode = self._whole
+        self._mode = Machine._whole
         return True
 
     def _whole(self) -> None:
@@ -893,9 +921,9 @@ class Machine:
             self._keep(self._position + 1)
         elif character == "{" and self._is_wrapped and self._tag is None:
             self._dropped_raw()
-            self._mode = self._head
+            self._mode = Machine._head
         elif character in OPEN_BRACKETS:
-            answer = STRUCTURE.recognise(self._buffer, self._position, is_final=self._is_final)
+            answer = self._recognise(STRUCTURE, self._position)
             if isinstance(answer, Tag):
                 self._tag_after(answer)
             elif answer is Answer.NO:
@@ -933,25 +961,25 @@ class Machine:
     def _end(self, *, is_normal: bool) -> bool:
         """What the mode holds at the end; True when there is text to read again."""
         mode = self._mode
-        if mode in (self._value,):
+        if mode is Machine._value:
             self._value()
-            if self._mode == self._body:
+            if self._mode is Machine._body:
                 return True
             self._give_up()
-        elif mode == self._whole:
+        elif mode is Machine._whole:
             return self._whole_ends()
-        elif mode == self._line:
+        elif mode is Machine._line:
             self._finds_lines = False
             self._outlet.notice("call_rejected", self._markup)
             self._read_again()
             return True
-        elif mode in (self._body, self._tail):
+        elif mode in (Machine._body, Machine._tail):
             self._end_of_call(is_normal=is_normal)
-        elif mode in (self._json, self._string):
+        elif mode in (Machine._json, Machine._string):
             self._give_up()
-        elif mode in (self._wrapped, self._pending, self._head, self._buffered):
+        elif mode in (Machine._wrapped, Machine._pending, Machine._head, Machine._buffered):
             self._release("call_rejected")
-        elif mode == self._after:
+        elif mode is Machine._after:
             if self._is_refused:
                 self._release()
             self._dropped_raw()
@@ -972,13 +1000,14 @@ class Machine:
             self._give_up()
 
     def _give_up(self) -> None:
+        self._buffer, self._position = "", 0
         if not self._is_refused:
             self._abandon()
-        self._buffer, self._position = "", 0
 
     def _abandon(self) -> None:
         raw = "".join(self._fed or ())
-        self._outlet.abandon_call(raw)
+        unread = len(self._buffer) - self._position
+        self._outlet.abandon_call(raw[: len(raw) - unread])
         self._tool, self._fed = None, None
 
 
@@ -1048,8 +1077,6 @@ def _line_members(text: str, tool: Tool) -> dict[str, JSONValue]:
         if is_string:
             assert isinstance(value, str)
             members.setdefault(name, value_of_text(value, schema, is_cdata=True))
-        elif schema.is_string and not isinstance(value, str):
-            members.setdefault(name, encode(value))
         else:
             members.setdefault(name, coerced(value, schema))
     return members

@@ -77,6 +77,7 @@ class Outlet:
         self._pieces_are: type[TextDelta] | type[ReasoningDelta] = TextDelta
         self._fragments: list[str] = []
         self._call: _Call | None = None
+        self._remembers = policy.drops_duplicate_calls or policy.native_calls
         self._call_leaves = False  # its events are given out while it is made
         self._index = -1
         self._deferred: list[TextDelta | ReasoningDelta] = []
@@ -92,6 +93,17 @@ class Outlet:
     def is_direct(self) -> bool:
         """Nothing waits and no call is open: an event may pass by."""
         return self._call is None and not self._queue
+
+    @property
+    def lane_index(self) -> int:
+        """The index of a call whose fragments may pass by; -1 when none may."""
+        is_open = self._call is not None and self._call_leaves and not self._remembers
+        return self._index if is_open else -1
+
+    @property
+    def lane_is_open(self) -> bool:
+        """The open call is being given out."""
+        return self._call is not None and self._call_leaves
 
     @property
     def has_open_call(self) -> bool:
@@ -147,9 +159,11 @@ class Outlet:
     def fragment(self, text: str) -> None:
         """More of the open call's arguments."""
         assert self._call is not None
-        self._call.pieces.append(text)
         if self._call_leaves:
             self._fragments.append(text)
+            if not self._remembers:
+                return
+        self._call.pieces.append(text)
 
     def close_call(self, *, is_repaired: bool) -> None:
         """The open call is complete."""

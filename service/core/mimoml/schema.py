@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from service.core.mimoml.jsontext import NUMBER, JSONValue, Number, decode, decode_loose
+from service.core.mimoml.jsontext import NUMBER, JSONValue, Number, decode, decode_loose, encode
 
 _MAX_HOPS = 16
 _TYPES: Final = frozenset(("string", "integer", "number", "boolean", "null", "array", "object"))
@@ -206,12 +206,15 @@ def value_of_text(text: str, schema: Schema, *, is_cdata: bool = False) -> JSONV
 
 
 def coerced(value: JSONValue, schema: Schema) -> JSONValue:
-    """A value that came as JSON, with strings turned to what is declared, all the way down."""
+    """A value that came as JSON, with strings turned to what is declared and numbers to declared strings, all
+    the way down."""
     types = schema.types
     if types is None:
         return value
     if isinstance(value, str) and not isinstance(value, Number):
         return value if "string" in types else value_of_text(value, schema)
+    if types == {"string"} and (isinstance(value, bool | Number)):
+        return encode(value)
     if isinstance(value, list) and "array" in types:
         schema = schema.branch(value)
         return [coerced(item, schema.at(index)) for index, item in enumerate(value)]

@@ -33,7 +33,10 @@ from service.core.mimoml.urls import URLRestorer
 
 __all__ = ["Sieve", "SievePolicy"]
 
+# In text: what can begin markup, open code or start a line. In a string argument: that, and what JSON escapes.
 _INTERESTING = re.compile(f"[{OPEN_BRACKETS}`\\\\\n]").search
+
+_IN_ARGUMENT = re.compile(f'[{OPEN_BRACKETS}&\\]"\\\\\x00-\x1f\ud800-\udfff]').search
 
 
 class Sieve:
@@ -52,6 +55,7 @@ class Sieve:
         self._usage: UsageReport | None = None
         self._is_text_quiet = False
         self._is_reasoning_quiet = False
+        self._lane = -1  # index of the call whose string argument is passing by
         self._finds_in_reasoning = policy.finds_calls_in_reasoning
         self._restorer = URLRestorer() if policy.restores_urls else None
 
@@ -62,6 +66,8 @@ class Sieve:
         if type(event) is TextDelta:
             if self._is_text_quiet and event.text and _INTERESTING(event.text) is None:
                 return [event]
+            if self._lane >= 0 and event.text and _IN_ARGUMENT(event.text) is None:
+                return [ToolCallDelta(self._lane, event.text)]
             return self._text(event.text, is_reasoning=False)
         if type(event) is ReasoningDelta:
             if self._is_reasoning_quiet and event.text and _INTERESTING(event.text) is None:
@@ -78,9 +84,16 @@ class Sieve:
                 outlet.text(text, is_reasoning=True)
             else:
                 machine.feed(text, is_reasoning=is_reasoning)
-        is_direct = outlet.is_direct and self._restorer is None
-        self._is_text_quiet = is_direct and machine.is_quiet(is_reasoning=False)
-        self._is_reasoning_quiet = is_direct and machine.is_quiet(is_reasoning=True)
+        self._lane = -1
+        self._is_text_quiet = self._is_reasoning_quiet = False
+        if self._restorer is None:
+            if not outlet.is_direct:
+                if not is_reasoning and outlet.lane_index >= 0 and machine.is_lane():
+                    self._lane = outlet.lane_index
+            elif is_reasoning:
+                self._is_reasoning_quiet = machine.is_quiet(is_reasoning=True)
+            else:
+                self._is_text_quiet = machine.is_quiet(is_reasoning=False)
         return outlet.drain()
 
     def _other(self, event: Event) -> list[Event]:
@@ -103,6 +116,7 @@ class Sieve:
             case _:
                 outlet.pass_on(event)
         self._is_text_quiet = self._is_reasoning_quiet = False
+        self._lane = -1
         return outlet.drain()
 
     def _end_text(self, *, is_normal: bool) -> None:

@@ -53,6 +53,9 @@ class Sink(Protocol):
     @property
     def wants_plain(self) -> bool: ...
 
+    @property
+    def is_streaming(self) -> bool: ...
+
     def text(self, text: str) -> None: ...
 
     def cdata(self, text: str) -> None: ...
@@ -92,6 +95,7 @@ class ValueReader:
         self._expects = expects
         self._max_held = max_held
         self._state = _State.LEADING
+        self._waits = False  # more text is needed to go on
         self._search = _BRACKET_OR_ENTITY if sink.wants_plain and not is_native else _BRACKET
         self._tail: list[str] = []  # the last line end and the blanks behind it
         self._lead: list[str] = []
@@ -111,7 +115,8 @@ class ValueReader:
         """Read on; the position up to which text was used. What is behind it must be given again."""
         if self._holds:
             self._held_from = position
-        while self.status is Status.OPEN and position < len(text):
+        self._waits = False
+        while position < len(text) and not self._waits and self.status is Status.OPEN:
             before, state = position, self._state
             if state is _State.TEXT:
                 position = self._text(text, position, is_final)
@@ -121,7 +126,7 @@ class ValueReader:
                 position = self._leading(text, position, is_final)
             else:
                 position = self._inner(text, position, is_final)
-            if position == before and state is self._state and self.status is Status.OPEN:
+            if position == before and state is self._state:
                 break
         if self.status is Status.OPEN:
             if is_final and self._holds:
@@ -129,6 +134,13 @@ class ValueReader:
             elif self._holds:
                 self._keep(text[self._held_from : position])
         return position
+
+    @property
+    def is_lane(self) -> bool:
+        """Data passes straight on to the sink."""
+        if self._holds or self._tail or not self._sink.is_streaming:
+            return False
+        return self._state is _State.CDATA or self._state is _State.TEXT
 
     def rewound(self, text: str) -> tuple[str, int]:
         """For REWIND: the text to read again and the position in it, given the text `read` was given."""
@@ -147,6 +159,7 @@ class ValueReader:
         if text[position] in OPEN_BRACKETS:
             answer = STRUCTURE.recognise(text, position, is_final=is_final)
             if answer is Answer.MAYBE:
+                self._waits = True
                 return position
             if isinstance(answer, Tag) and answer.kind is Kind.CDATA:
                 self._state = _State.CDATA
@@ -170,6 +183,7 @@ class ValueReader:
             return self._entity(text, found, is_final)
         answer = STRUCTURE.recognise(text, found, is_final=is_final)
         if answer is Answer.MAYBE:
+            self._waits = True
             return found
         if isinstance(answer, Tag):
             return self._tag(answer, text, found, is_final)
@@ -202,6 +216,7 @@ class ValueReader:
         answer = CLOSERS.recognise(text, found, is_final=is_final)
         follows = _follows(text, answer, is_final) if isinstance(answer, Tag) else answer
         if follows is Answer.MAYBE:
+            self._waits = True
             return found
         if isinstance(answer, Tag) and follows is not Answer.NO:
             if self._is_flat:
@@ -218,6 +233,7 @@ class ValueReader:
         if end == len(text) and not is_final:
             kept = max(position, end - 2)
             self._give_cdata(text[position:kept])
+            self._waits = True
             return kept
         if end - position < 2 or text[end : end + 1] not in CLOSE_BRACKETS or end == len(text):
             self._give_cdata(text[position:end])
@@ -226,6 +242,7 @@ class ValueReader:
             self._give_cdata(text[position : end - 2])
         follows = _next_tag(text, end + 1, is_final)
         if follows is Answer.MAYBE:
+            self._waits = True
             return end - 2
         if follows is Answer.NO:
             self._give_cdata(text[end - 2 : end + 1])
