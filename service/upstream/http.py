@@ -128,8 +128,13 @@ class Http:
         except _THEIRS as error:
             raise our_error(error, self.timeouts) from error
         connection = response.connection
-        if connection is not None and connection.protocol is not None:
+        if (
+            first_byte_s != self.timeouts.idle_s
+            and connection is not None
+            and connection.protocol is not None
+        ):
             connection.protocol.read_timeout = self.timeouts.idle_s
+            connection.protocol.start_timeout()
         return response
 
     def _timeout(self, first_byte_s: float) -> aiohttp.ClientTimeout:
