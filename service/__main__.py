@@ -17,13 +17,15 @@ import structlog
 from aiohttp import http_parser
 
 from service import __version__, doctor
-from service.app import running
+from service.app import Gateway, running
 from service.config import Config
 from service.config_loader import DEMO_API_KEY, ConfigError, demo, load, overridden
+from service.config_references import References
+from service.lifecycle import Reloader, Source, drain
 from service.simulator import Simulator
 from service.store.embedded import EmbeddedRedisError
 from service.store.urls import RedisUrlError
-from service.telemetry.log import configure
+from service.telemetry.log import LineWriter, configure
 
 # A request makes some two thousand objects and hardly a cycle: the default of 700 collects thrice a request.
 _GC_THRESHOLDS = (50_000, 20, 50)
@@ -81,49 +83,70 @@ def _command(
 # --- configuration ------------------------------------------------------------------------------------------
 
 
-def _read(path: Path) -> Config:
+def _read(path: Path, references: References | None = None) -> Config:
+    references = references or References(os.environ)
     try:
-        return load(path.read_bytes())
+        return load(path.read_bytes(), resolve=references.resolve)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
 
 
-def _config(given: Path | None) -> Config:
-    """The file that was named, by option or MIMO_CONFIG; else config.json; else the demo. Then the
-    environment.
-    """
+def _path(given: Path | None) -> Path | None:
+    """The file that was named, by option or MIMO_CONFIG; else config.json; else None: the demo."""
     named = given or (Path(os.environ["MIMO_CONFIG"]) if os.environ.get("MIMO_CONFIG") else None)
-    path = named or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
-    config = _read(path) if path is not None else demo("http://127.0.0.1:1")
+    return named or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
+
+
+def _config(given: Path | None, references: References | None = None) -> Config:
+    """The file's configuration, or the demo's. Then the environment."""
+    path = _path(given)
+    config = _read(path, references) if path is not None else demo("http://127.0.0.1:1")
     return overridden(config, os.environ)
+
+
+def _source(arguments: argparse.Namespace) -> Source:
+    """What `serve` runs on: the file, the environment, then the command line."""
+    path, references = _path(arguments.config), References(os.environ)
+    chosen = {"host": arguments.host, "port": arguments.port, "ops_port": arguments.ops_port}
+    options = {name: value for name, value in chosen.items() if value is not None}
+
+    def read() -> Config:
+        config = _config(path, references)
+        return replace(config, listen=replace(config.listen, **options))
+
+    return Source(read=read, files=lambda: [] if path is None else [path, *references.files])
 
 
 # --- commands -----------------------------------------------------------------------------------------------
 
 
 def _serve(arguments: argparse.Namespace) -> int:
-    config = _config(arguments.config)
-    listen = config.listen
-    chosen = {"host": arguments.host, "port": arguments.port, "ops_port": arguments.ops_port}
-    listen = replace(listen, **{name: value for name, value in chosen.items() if value is not None})
+    source = _source(arguments)
+    config = source.read()
     # The pure-Python parser let smuggled requests through (CVE-2025-69224): refuse to run on it.
     if http_parser.HttpRequestParser is http_parser.HttpRequestParserPy:
         print("aiohttp's C extensions are missing on this machine; install its wheel", file=sys.stderr)
         return 1
     writer = configure(config.log)
     try:
-        return _run(_serving(replace(config, listen=listen), arguments.data_dir))
+        return _run(_serving(config, source, arguments.data_dir, writer))
     except OSError as error:
-        print(f"cannot listen on {listen.host}:{listen.port}: {error.strerror}", file=sys.stderr)
+        where = f"{config.listen.host}:{config.listen.port}"
+        print(f"cannot listen on {where}: {error.strerror}", file=sys.stderr)
         return 1
     finally:
         writer.close()
 
 
-async def _serving(config: Config, data_dir: Path) -> int:
+async def _serving(config: Config, source: Source, data_dir: Path, writer: LineWriter) -> int:
     log = structlog.get_logger()
     stopped = _stop_signal()
     async with running(config, data_dir=data_dir) as gateway:
+        metrics = gateway.services.metrics
+        metrics.log_dropped.read = lambda: writer.dropped
+        metrics.log_scrubbed.read = lambda: writer.scrubber.hits
+        if not config.is_demo:
+            _reloading(Reloader(source, config, gateway.reconfigure, metrics), gateway)
         # What start-up made lives as long as the process: the collector need not look at it again.
         gc.collect()
         gc.freeze()
@@ -139,7 +162,21 @@ async def _serving(config: Config, data_dir: Path) -> int:
         )
         reason = await stopped
         log.info("stopping", signal=reason)
+        # Who presses Ctrl-C stands before it: there is no balancer to wait for.
+        is_patient = reason == "SIGTERM" and not config.is_demo
+        await drain(gateway, propagation_s=config.timeouts.propagation_s if is_patient else 0.0)
     return 0
+
+
+def _reloading(reloader: Reloader, gateway: Gateway) -> None:
+    """Reload at SIGHUP, and when a file has changed."""
+
+    async def look() -> None:
+        reloader.look()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, lambda: reloader.reload(reason="SIGHUP"))
+    if watch_s := gateway.config.reload.watch_s:
+        gateway.services.background.repeat(watch_s, look, name="config_watch")
 
 
 def _stop_signal() -> asyncio.Future[str]:

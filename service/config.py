@@ -135,8 +135,9 @@ class Timeouts:
     `connect_s` is for the upstream's TCP and TLS handshakes. `first_byte_s` counts from the request's last
     byte to the answer's first, for streams; `idle_s` between two reads; `total_s` over the whole answer.
     `queue_s` is how long a request waits for a free account; after `keepalive_s` of silence the client is
-    sent a comment or a ping; `drain_s` is what open streams get when the process is told to stop; `body_s`
-    is what a client has for sending its request.
+    sent a comment or a ping; `propagation_s` is how long a process that was told to stop still accepts
+    requests, so that balancers notice; `drain_s` is what open streams get after that; `body_s` is what a
+    client has for sending its request.
     """
 
     connect_s: float = field(default=10.0, metadata={"above": 0})
@@ -145,6 +146,7 @@ class Timeouts:
     total_s: float = field(default=3600.0, metadata={"above": 0})
     queue_s: float = field(default=10.0, metadata={"min": 0})
     keepalive_s: float = field(default=15.0, metadata={"above": 0})
+    propagation_s: float = field(default=5.0, metadata={"min": 0})
     drain_s: float = field(default=600.0, metadata={"min": 0})
     body_s: float = field(default=60.0, metadata={"above": 0})
 
@@ -212,6 +214,13 @@ class Log:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reload:
+    """A running gateway looks at its configuration's files every `watch_s` seconds; 0: only at SIGHUP."""
+
+    watch_s: float = field(default=2.0, metadata={"min": 0})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Batches:
     """`max_in_flight` is how many items one worker process runs at once."""
 
@@ -245,6 +254,7 @@ class Config:
     limits: Limits = Limits()
     security: Security = Security()
     log: Log = Log()
+    reload: Reload = Reload()
     batches: Batches = Batches()
     loop_guard: LoopGuard = LoopGuard()
     is_demo: bool = False

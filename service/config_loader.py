@@ -332,10 +332,10 @@ _READERS: Mapping[str, Callable[[object], object]] = {
 }
 
 
-def load(body: bytes) -> Config:
-    """One JSON object (UTF-8) as a Config. Raises ConfigError."""
+def load(body: bytes, *, resolve: Callable[[object], object] = lambda value: value) -> Config:
+    """One JSON object (UTF-8) as a Config; `resolve` puts in what it refers to. Raises ConfigError."""
     try:
-        obj = _object(orjson.loads(body), "")
+        obj = _object(resolve(orjson.loads(body)), "")
     except orjson.JSONDecodeError as error:
         raise ConfigError(f"config: not valid JSON at line {error.lineno}, column {error.colno}") from None
     known: dict[str, Field[object]] = {f.name: f for f in fields(Config) if f.name != "is_demo"}

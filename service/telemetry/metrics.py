@@ -78,14 +78,15 @@ class Family(dict[tuple[str, ...], _Metric], Generic[_Metric]):
             self.metric.remove(*values)
 
 
-class _Watched:
-    """Counters kept elsewhere, read when somebody asks."""
+class Watched:
+    """A counter that is kept elsewhere: `read` is called when somebody asks."""
 
-    def __init__(self, name: str, text: str, read: Callable[[], int]) -> None:
-        self._name, self._text, self._read = name, text, read
+    def __init__(self, name: str, text: str) -> None:
+        self._name, self._text = name, text
+        self.read: Callable[[], int] = lambda: 0
 
     def collect(self) -> Iterable[CounterMetricFamily]:
-        yield CounterMetricFamily(self._name, self._text, value=self._read())
+        yield CounterMetricFamily(self._name, self._text, value=self.read())
 
 
 class Metrics:
@@ -248,6 +249,10 @@ class Metrics:
             labels.RELOAD_RESULTS,
         )
         self.config_info = self._info("mgw_config", "The start of the running configuration's SHA-256.")
+        self.log_dropped = Watched("mgw_log_dropped", "Log lines that found no room.")
+        self.log_scrubbed = Watched("mgw_log_scrubbed", "Credentials masked in log lines: each is a bug.")
+        for watched in (self.log_dropped, self.log_scrubbed):
+            self.registry.register(watched)
         self.draining = self._gauge("mgw_draining", "1 from the signal to stop until the end.")
 
     def _counter(self, name: str, text: str, names: Sequence[str] = ()) -> Counter:
@@ -340,10 +345,6 @@ class Metrics:
             for account, second in tuple(family):
                 if account == name:
                     family.forget(account, second)
-
-    def watch(self, name: str, text: str, read: Callable[[], int]) -> None:
-        """Expose a counter that is kept elsewhere."""
-        self.registry.register(_Watched(name, text, read))
 
     # --- showing --------------------------------------------------------------------------------------------
 

@@ -91,7 +91,9 @@ def _await_answer(url: str, process: subprocess.Popen[bytes], log_file: Path) ->
 def write_config(folder: Path, simulator: Running, *kinds: str, **more: object) -> Path:
     accounts = [{**ACCOUNTS[kind], "base_url": simulator.base_url} for kind in kinds]
     path = folder / "config.json"
-    path.write_bytes(orjson.dumps({"api_keys": API_KEY, "mimo_accounts": accounts, **more}))
+    # No balancer stands before these: a process that is told to stop need not wait for one to notice.
+    quick = {"timeouts": {"propagation_s": 0}}
+    path.write_bytes(orjson.dumps({"api_keys": API_KEY, "mimo_accounts": accounts, **quick, **more}))
     return path
 
 
