@@ -25,12 +25,13 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from service.core.errors import StoreUnavailable
 from service.store.breaker import Breaker, BreakerSettings
+from service.store.cluster import ClusterLines
 from service.store.dialling import line_of
 from service.store.resp import Command, NotSent, Redirected, Reply
 from service.store.scripts import Script, script
 from service.store.topologies import ClientSettings, assert_effective, client_of, close_client
 from service.store.urls import RedisTarget, Topology, decode_url
-from service.store.wire import Spawn
+from service.store.wire import Line, Spawn
 
 Argument = str | bytes | int
 
@@ -128,6 +129,8 @@ class Store:
         self._blocking: Redis | RedisCluster | None = None
         self._client = client_of(target, settings.client)
         self._line = line_of(target, settings.client, spawn=spawn)
+        # Bodies of megabytes travel here: no lease waits behind one.
+        self._side_line = line_of(target, settings.client, spawn=spawn)
         if isinstance(self._client, Redis):
             assert_effective(self._client.connection_pool, settings.client)
 
@@ -179,7 +182,8 @@ class Store:
 
     async def command(self, *command: str | bytes | int | float) -> Reply:
         """One plain command's reply, as RESP2 has it (a hash: see `hash`). Raises StoreUnavailable."""
-        return (await self._guarded(str(command[0]).lower(), self._send([command])))[0]
+        sent = self._send([command], self._side_line)
+        return (await self._guarded(str(command[0]).lower(), sent))[0]
 
     async def hash(self, key: str) -> dict[bytes, bytes]:
         """Every field of a hash, {} when there is none. Raises StoreUnavailable."""
@@ -214,6 +218,7 @@ class Store:
 
     async def aclose(self) -> None:
         self._line.close()
+        self._side_line.close()
         for client in (self._client, self._blocking):
             if client is not None:
                 await close_client(client)
@@ -238,7 +243,8 @@ class Store:
             async with asyncio.timeout(timeout_s):
                 replies = await exchange
         except _UNREACHABLE as error:
-            self._line.suspect(sent_at_s=sent_at_s)
+            for line in (self._line, self._side_line):
+                line.suspect(sent_at_s=sent_at_s)
             took_s = self._monotonic_s() - began_s
             is_timeout = isinstance(error, TimeoutError | RedisTimeoutError)
             # In a Cluster a master that is gone concerns its own slots only, and costs them no waiting.
@@ -274,7 +280,7 @@ class Store:
             ("EVALSHA", one.digest, len(call.keys), *call.keys, *call.arguments)
             for one, call in zip(scripts, calls, strict=True)
         ]
-        replies = await self._try(commands)
+        replies = await _try(commands, self._line)
         again = [place for place, reply in enumerate(replies) if isinstance(reply, Exception)]
         if not again:
             return replies
@@ -285,27 +291,26 @@ class Store:
             # EVAL, not SCRIPT LOAD: some proxies and ACLs forbid the latter, and EVAL loads it as well.
             arguments = call.arguments if call.again is None else call.again
             commands[place] = ("EVAL", scripts[place].source, len(call.keys), *call.keys, *arguments)
-        for place, reply in zip(again, await self._send([commands[place] for place in again]), strict=True):
+        second = await self._send([commands[place] for place in again], self._line)
+        for place, reply in zip(again, second, strict=True):
             replies[place] = reply
         return replies
 
-    async def _send(self, commands: Sequence[Command]) -> list[Reply]:
+    async def _send(self, commands: Sequence[Command], line: Line | ClusterLines) -> list[Reply]:
         """The replies; raises the first error. Sent again only what a Cluster's node would not do itself."""
-        replies = await self._try(commands)
+        replies = await _try(commands, line)
         for place, reply in enumerate(replies):
-            if isinstance(reply, Redirected | NotSent) and await self._line.recover(reply):
-                (replies[place],) = await self._try([commands[place]])
+            if isinstance(reply, Redirected | NotSent) and await line.recover(reply):
+                (replies[place],) = await _try([commands[place]], line)
         for reply in replies:
             if isinstance(reply, Exception):
                 raise reply
         return replies
 
-    async def _try(self, commands: Sequence[Command]) -> list[Reply]:
-        """The replies, with errors in their places."""
-        return await _all([self._line.send(command) for command in commands])
 
-
-async def _all(futures: list[asyncio.Future[Reply]]) -> list[Reply]:
+async def _try(commands: Sequence[Command], line: Line | ClusterLines) -> list[Reply]:
+    """The replies, with errors in their places."""
+    futures = [line.send(command) for command in commands]
     replies: list[Reply] = []
     try:
         for future in futures:
