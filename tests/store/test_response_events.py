@@ -1,0 +1,155 @@
+"""The contract of ports.ResponseEvents and ports.Objects: in memory and on a real Redis."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from service.config import Storage
+from service.core.errors import StoreUnavailable
+from service.core.response_events import StopWord
+from service.gateway.ports import Objects, ResponseEvents
+from service.store.objects import RedisObjects
+from service.store.response_events import MAX_ENTRIES, RedisResponseEvents
+from tests.fakes.stored import FakeObjects, FakeResponseEvents
+from tests.store.conftest import EVERYWHERE, Connected, Connecting
+
+EVENT = b'event: x\ndata: {"type":"x","sequence_number":0}\n\n'
+
+
+@pytest.fixture(params=EVERYWHERE)
+def events(request: pytest.FixtureRequest) -> ResponseEvents:
+    if request.param == "memory":
+        return FakeResponseEvents()
+    if request.param == "redis":
+        return RedisResponseEvents(request.getfixturevalue("connected").store)
+    fleet = request.getfixturevalue(request.param)
+    fleet.flush()
+    return RedisResponseEvents(request.getfixturevalue("connecting")(fleet.url).store)
+
+
+@pytest.fixture(params=["memory", "redis"])
+def objects(request: pytest.FixtureRequest) -> Objects:
+    if request.param == "memory":
+        return FakeObjects()
+    return RedisObjects(request.getfixturevalue("connected").store, Storage())
+
+
+async def test_events_come_back_in_order_and_after_a_place(events: ResponseEvents) -> None:
+    pieces = [EVENT, EVENT * 100, b"x" * 5000, EVENT]
+    for piece in pieces:
+        await events.append("k", "r", piece, is_last=piece is pieces[-1] and True)
+    kept = await events.read("k", "r", after="0", wait_s=0)
+    assert [one.events for one in kept] == pieces
+    assert kept[-1].is_last
+    assert not kept[1].is_last
+    rest = await events.read("k", "r", after=kept[1].entry_id, wait_s=0)
+    assert [one.events for one in rest] == pieces[2:]
+    assert await events.read("k", "r", after=kept[-1].entry_id, wait_s=0) == []
+    assert await events.read("other", "r", after="0", wait_s=0) == []
+
+
+async def test_reader_waits_for_the_next_event(events: ResponseEvents) -> None:
+    reading = asyncio.ensure_future(events.read("k", "r", after="0", wait_s=5))
+    await asyncio.sleep(0.05)
+    assert not reading.done()
+    await events.append("k", "r", EVENT)
+    assert [one.events for one in await asyncio.wait_for(reading, 1)] == [EVENT]
+
+
+async def test_reader_waits_no_longer_than_it_was_told(events: ResponseEvents) -> None:
+    async with asyncio.timeout(1):
+        assert await events.read("k", "r", after="0", wait_s=0.05) == []
+
+
+async def test_runner_is_seen_while_it_lives_and_hears_what_is_asked(events: ResponseEvents) -> None:
+    assert not await events.is_running("k", "r")
+    await events.begin("k", "r")
+    assert await events.is_running("k", "r")
+    assert await events.beat("k", "r") is None
+    await events.ask("k", "r", StopWord.CANCEL)
+    assert await events.beat("k", "r") is StopWord.CANCEL
+    assert await events.beat("other", "r") is None
+    await events.end("k", "r")
+    assert not await events.is_running("k", "r")
+    assert await events.beat("k", "r") is None, "the word went with the end"
+
+
+async def test_forgotten_events_are_gone(events: ResponseEvents) -> None:
+    await events.append("k", "r", EVENT)
+    await events.forget("k", "r")
+    assert await events.read("k", "r", after="0", wait_s=0) == []
+
+
+@pytest.mark.slow
+async def test_dead_runner_is_noticed_by_itself(connected: Connected) -> None:
+    """Slow: the shortest lifetime that Redis takes in seconds is one."""
+    events = RedisResponseEvents(connected.store, heartbeat_ttl_s=1)
+    await events.begin("k", "r")
+    await asyncio.sleep(1.1)
+    assert not await events.is_running("k", "r")
+
+
+async def test_everything_kept_has_a_lifetime(connected: Connected) -> None:
+    events = RedisResponseEvents(connected.store)
+    await events.begin("k", "r")
+    await events.append("k", "r", EVENT)
+    await events.ask("k", "r", StopWord.DELETE)
+    await RedisObjects(connected.store, Storage()).save("response", "k", {"r": b"{}"})
+    names = await connected.store.command("KEYS", "*")
+    assert len(names) == 4
+    for name in names:
+        assert await connected.store.command("TTL", name) > 0, name
+
+
+async def test_stream_is_bounded(connected: Connected, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert MAX_ENTRIES == 10_000
+    monkeypatch.setattr("service.store.response_events.MAX_ENTRIES", 10)
+    events = RedisResponseEvents(connected.store)
+    for _ in range(300):
+        await events.append("k", "r", EVENT)
+    assert await connected.store.command("XLEN", "mgw:{k:k}:events:r") < 200
+
+
+async def test_readers_beyond_the_waiting_connections_look_now_and_then(
+    connected: Connected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.store.response_events._POLL_S", 0.02)
+    events = RedisResponseEvents(connected.store)
+    reading = [asyncio.ensure_future(events.read("k", "r", after="0", wait_s=3)) for _ in range(70)]
+    await asyncio.sleep(0.01)
+    await events.append("k", "r", EVENT)
+    found = await asyncio.wait_for(asyncio.gather(*reading), 2)
+    assert sum(len(one) for one in found) >= 64
+
+
+async def test_away_redis_is_an_error_of_ours(connecting: Connecting) -> None:
+    events = RedisResponseEvents(connecting("redis://127.0.0.1:1").store)
+    for call in (
+        events.begin("k", "r"),
+        events.append("k", "r", EVENT),
+        events.read("k", "r", after="0", wait_s=0),
+        events.is_running("k", "r"),
+    ):
+        with pytest.raises(StoreUnavailable):
+            await call
+
+
+async def test_objects_are_kept_for_their_owner(objects: Objects) -> None:
+    long = b"0123456789abcdef" * 40_000
+    assert await objects.save("item", "k", {"a": b"first", "b": long})
+    assert await objects.load("item", "k", ["a", "b", "c"]) == {"a": b"first", "b": long}
+    assert await objects.load("item", "other", ["a"]) == {}
+    assert await objects.load("response", "k", ["a"]) == {}
+    assert await objects.load("item", "k", []) == {}
+    assert await objects.delete("item", "k", "a")
+    assert not await objects.delete("item", "k", "a")
+    assert await objects.load("item", "k", ["a"]) == {}
+
+
+async def test_objects_that_redis_does_not_take_are_told_as_lost(connecting: Connecting) -> None:
+    objects = RedisObjects(connecting("redis://127.0.0.1:1").store, Storage())
+    assert not await objects.save("item", "k", {"a": b"x"})
+    with pytest.raises(StoreUnavailable):
+        await objects.load("item", "k", ["a"])
