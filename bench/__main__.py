@@ -88,9 +88,11 @@ class Bench:
         self._scale = scale
         self.rows: dict[str, dict[str, float]] = {}
 
-    async def measure(self, name: str, run: Callable[[Target, int], Awaitable[float]]) -> None:
+    async def measure(
+        self, name: str, run: Callable[[Target, int], Awaitable[float]], *, rounds: int | None = None
+    ) -> None:
         found: dict[str, list[float]] = {target.name: [] for target, _ in self._targets}
-        for _ in range(self._rounds):
+        for _ in range(rounds or self._rounds):
             for target, pid in self._targets:
                 found[target.name].append(await run(target, pid))
         self.rows[name] = {target: statistics.median(values) for target, values in found.items()}
@@ -116,7 +118,7 @@ class Bench:
 
 async def memory_kb(target: Target, pid: int, *, streams: int) -> float:
     """Growth of the resident set for each open, idle stream."""
-    await requests(target, count=64, parallel=32, prompt="warm", stream=False)
+    await requests(target, count=64, parallel=8, prompt="warm", stream=True)
     before_kb = rss_kb(pid)
     request = target.request("BENCH events=2 gap_us=4000000", stream=True)
     connections = [await Connection.open(target) for _ in range(streams)]
@@ -131,6 +133,8 @@ async def memory_kb(target: Target, pid: int, *, streams: int) -> float:
 async def run(bench: Bench) -> None:
     long_prompt = "word " * (64 * 1024 // 5)
     n = bench.count
+    # First, in young processes: later streams would live in memory that earlier ones gave back.
+    await bench.measure("memory KB per open idle stream", lambda t, p: memory_kb(t, p, streams=300), rounds=1)
     await bench.measure(
         "CPU us per request, one at a time",
         lambda t, p: bench.cpu_us(t, p, count=n(2000), parallel=1, prompt="hello", stream=False),
@@ -146,7 +150,7 @@ async def run(bench: Bench) -> None:
     await bench.measure(
         "CPU us per event, one by one",
         lambda t, p: bench.cpu_us(
-            t, p, count=50, parallel=50, prompt=f"BENCH events={n(100)} gap_us=20000", stream=True, per=n(100)
+            t, p, count=50, parallel=50, prompt="BENCH events=300 gap_us=20000", stream=True, per=300
         ),
     )
     await bench.measure(
@@ -156,7 +160,6 @@ async def run(bench: Bench) -> None:
         ),
     )
     await first_byte(bench)
-    await bench.measure("memory KB per open idle stream", lambda t, p: memory_kb(t, p, streams=200))
 
 
 async def first_byte(bench: Bench) -> None:
