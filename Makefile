@@ -2,7 +2,10 @@
 VENV   := .venv
 PY     := $(VENV)/bin/python
 BIN    := $(VENV)/bin
-PYTHON ?= $(shell for v in 3.13 3.12 3.11 3; do command -v python$$v >/dev/null 2>&1 && { echo python$$v; break; }; done)
+# The first Python that runs and is new enough: a name on the PATH may be a shim that only says it is missing.
+IS_NEW  = -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))'
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	$$p $(IS_NEW) >/dev/null 2>&1 && { echo $$p; break; }; done)
 RUN_OK := $(VENV)/.run-installed
 DEV_OK := $(VENV)/.dev-installed
 
@@ -13,7 +16,7 @@ help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(VENV)/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed (make PYTHON=/path/to/python)"; exit 2; }
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with its venv module is needed (make PYTHON=/path/to/python3)"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 
 $(RUN_OK): requirements/run.lock pyproject.toml | $(VENV)/bin/python
