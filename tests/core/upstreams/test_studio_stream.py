@@ -65,7 +65,7 @@ def decoded(*frames: bytes) -> list[Event]:
     ("frames", "events"),
     [
         pytest.param(
-            [DIALOG, message("Hel"), message("lo"), FINISH], [TextDelta("Hello"), STOP], id="the plain answer"
+            [DIALOG, message("go"), message("od"), FINISH], [TextDelta("good"), STOP], id="the plain answer"
         ),
         pytest.param(
             [frame("", {"type": None, "content": "8675309"}), message("a"), FINISH],
@@ -104,8 +104,8 @@ def decoded(*frames: bytes) -> list[Event]:
         ),
         pytest.param(
             [
-                message("<thi"),
-                message("nk>"),
+                message("<th"),
+                message("ink>"),
                 message("\x00hm</"),
                 message("think>\x00"),
                 message("y"),
@@ -315,8 +315,8 @@ def test_failures(chunks: list[bytes], kind: type[Exception], told: str) -> None
 
 
 def test_what_came_before_a_failure_stays() -> None:
-    events = decoded(message("a <thi"), usage(), frame("error", {"content": "busy"}), message("b"))
-    assert events[:2] == [TextDelta("a <thi"), UsageReport(Usage(input_tokens=10, output_tokens=5))]
+    events = decoded(message("a <th"), usage(), frame("error", {"content": "busy"}), message("b"))
+    assert events[:2] == [TextDelta("a <th"), UsageReport(Usage(input_tokens=10, output_tokens=5))]
     assert isinstance(events[2], Failed)
 
 
