@@ -23,7 +23,6 @@ A `{tag}` decides a key's place in a Redis Cluster; all keys of one script share
 | `mgw:{k:<key_id>}:settled:<request_id>` | string | settled once | 5 min |
 | `mgw:{k:<key_id>}:usage:<day>` | hash | `<field>:<model>` -> count | 400 days idle |
 | `mgw:{k:<key_id>}:<kind>:<id>` | string | a stored answer, compressed | as configured |
-| `mgw:{k:<key_id>}:<kind>:<object_id>` | string | a stored message or response | `storage` settings |
 | `mgw:{k:<key_id>}:events:<response_id>` | stream | events of a background response | 1 h idle |
 | `mgw:{k:<key_id>}:runner:<response_id>` | string | sign of life of who runs it | 15 s |
 | `mgw:{k:<key_id>}:stop:<response_id>` | string | cancel or delete, for the runner | 1 h |
