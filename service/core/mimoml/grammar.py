@@ -14,7 +14,7 @@ or the first part and the partial of the rest"; so both patterns come from one d
     tag       = open noise? [prefix gap] word rest        closing tags have one slash, before or after the prefix
     open      = "<" | "<<"                                CJK angle brackets are read as "<" and ">"
     noise     = up to four of  |  ！  、  ▁               fullwidth pipes are read as "|"
-    prefix    = MiMoML | a foreign one with a separator   (tml:, antml:, dsml|, …)
+    prefix    = MiMoML | a foreign one with a separator   (tml:, antml:)
     gap       = up to four of noise, blank, ":", "-", "_" nothing at all after MiMoML
     word      = tool_calls … function_call | invoke | function | parameter | param | tool_call_none | think
     rest      = "=NAME" or attributes, then noise? "/"? ">"   a wrapper or call tag may lack its ">" before "<"
@@ -82,7 +82,7 @@ class Tag:
 OPEN_BRACKETS = "<＜﹤〈《⟨〈"
 CLOSE_BRACKETS = ">＞﹥〉》⟩〉"
 _ZERO_WIDTH = "\0\u00ad\u034f\u180e\u200b\u200c\u200d\u200e\u200f\u2060\u2061\u2062\u2063\u2064\ufe0f\ufeff"
-_FOREIGN_PREFIXES = ("antml", "tml", "dsml", "minimax", "seed", "qwen", "xai")
+_FOREIGN_PREFIXES = ("antml", "tml")
 
 
 def _ascii_by_character() -> dict[int, str]:
@@ -293,6 +293,7 @@ _KIND_BY_GROUP = {
 
 
 _MAY_END = re.compile(r"[<>\[]")  # no tag ends without one of these in it or behind it
+_MAX_ZERO_WIDTH = 32  # such characters in one tag
 _MAX_TAG = 8192  # characters; more than the longest tag
 
 
@@ -326,6 +327,8 @@ class Vocabulary:
         following = text[position + 1 : position + 3]
         if following[:1] in self._never or following == "<<":
             return Answer.NO
+        if following and following[0] > "\x7f" and ord(following[0]) not in _ASCII:
+            return Answer.NO
         foreign = _NOT_ASCII.search(text, position, position + 96)
         if foreign is None:
             return self._ask(text, position, is_final)
@@ -353,6 +356,8 @@ class Vocabulary:
         for length in (96, 8192):
             window = text[position : position + length]
             plain, origin = _plain(window)
+            if len(window) - len(plain) > _MAX_ZERO_WIDTH:
+                return Answer.NO
             is_whole = position + length >= len(text)
             match = self._full.match(plain)
             if match is not None:

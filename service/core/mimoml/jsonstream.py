@@ -48,6 +48,9 @@ class _State(Enum):
     DONE = "the object is closed"
 
 
+_NO_KEYS: set[str] = set()
+
+
 class _Frame:
     """One open container."""
 
@@ -56,7 +59,7 @@ class _Frame:
     def __init__(self, is_object: bool, schema: Schema) -> None:
         self.is_object = is_object
         self.schema = schema
-        self.keys: set[str] = set()
+        self.keys: set[str] = set() if is_object else _NO_KEYS
         self.key = ""  # of the member that is being read
         self.count = 0
 

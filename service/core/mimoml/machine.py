@@ -53,7 +53,7 @@ from service.core.mimoml.grammar import (
     decode_entities,
 )
 from service.core.mimoml.jsonstream import JSONStream
-from service.core.mimoml.jsontext import JSONValue, Number, decode_loose, encode
+from service.core.mimoml.jsontext import JSONValue, Number, decode_loose
 from service.core.mimoml.linecall import Nesting, StringDecoder, arguments_of_line
 from service.core.mimoml.outlet import Outlet, SievePolicy
 from service.core.mimoml.schema import coerced, value_of_text

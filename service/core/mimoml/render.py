@@ -60,8 +60,8 @@ text itself hold `]]>`, write `]]]]><![CDATA[>` in its place.
 5. {parallel}
 6. Close every element. After the closing `</|MiMoML|tool_calls>` write nothing more: the results come in the next \
 message.
-7. Addresses in this conversation may be written as `https[:]//host/path`. They mean `https://host/path`; in an \
-argument write the normal form.
+7. Addresses in this conversation may be written as `https[:]//host/path`: `[:]` stands for a plain colon. In an \
+argument write the plain colon.
 """
 
 _PARALLEL = (

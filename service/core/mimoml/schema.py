@@ -41,10 +41,10 @@ class Schema:
         for node in self._views():
             properties = node.get("properties")
             if isinstance(properties, Mapping) and name in properties:
-                return Schema(properties[name], self._root)
+                return _schema(properties[name], self._root)
         for node in self._views():
             if isinstance(node.get("additionalProperties"), Mapping):
-                return Schema(node["additionalProperties"], self._root)
+                return _schema(node["additionalProperties"], self._root)
         return ANYTHING
 
     def at(self, index: int) -> Schema:
@@ -52,9 +52,9 @@ class Schema:
         for node in self._views():
             prefix = node.get("prefixItems")
             if isinstance(prefix, list) and index < len(prefix):
-                return Schema(prefix[index], self._root)
+                return _schema(prefix[index], self._root)
             if isinstance(node.get("items"), Mapping):
-                return Schema(node["items"], self._root)
+                return _schema(node["items"], self._root)
         return ANYTHING
 
     def branch(self, value: JSONValue) -> Schema:
@@ -183,6 +183,10 @@ def _type_of(value: object) -> str:
 
 
 ANYTHING = Schema({})
+
+
+def _schema(node: object, root: object) -> Schema:
+    return Schema(node, root) if node else ANYTHING
 
 
 # --- text and values brought to a schema --------------------------------------------------------------------
