@@ -11,6 +11,7 @@ from pathlib import Path
 import structlog
 from aiohttp import web
 
+from service.batch_wiring import batch_use_cases, batch_worker
 from service.config import AccountKind, Config, ToolsMode
 from service.config_loader import demo
 from service.gateway import ports
@@ -27,13 +28,13 @@ from service.gateway.metered import (
     MeteredLimits,
 )
 from service.gateway.models import REFRESH_INTERVAL_S, Models
-from service.gateway.responses import Responses
 from service.gateway.recovery import PROBE_INTERVAL_S, Recovery
+from service.gateway.responses import Responses
 from service.gateway.system import RandomIds, SystemClock
 from service.simulator import Simulator
 from service.store.accounts import RedisAccounts
 from service.store.client import Outcome, Store, connect
-from service.store.embedded import DEFAULT_DATA_DIR, EmbeddedRedis
+from service.store.embedded import DEFAULT_DATA_DIR, EmbeddedRedis, running_url
 from service.store.health import RedisHealth
 from service.store.ledger import RedisLedger
 from service.store.limits import RedisLimits
@@ -48,6 +49,7 @@ from service.upstream.studio import StudioUpstream
 from service.web.context import SERVICES, Services
 from service.web.middleware import gateway_middleware
 from service.web.routes import add_ops_routes, add_routes
+from service.worker.batches import BatchWorker
 
 log = structlog.get_logger()
 
@@ -81,7 +83,7 @@ async def running(config: Config, *, data_dir: Path = DEFAULT_DATA_DIR) -> Async
     Raises EmbeddedRedisError, RedisUrlError, and OSError when an address is taken."""
     async with AsyncExitStack() as stack:
         config = await demo_accounts(config, stack)
-        services = await _wired(config, stack, data_dir)
+        services, worker = await _wired(config, stack, data_dir)
         app = application(services)
         runner = web.AppRunner(
             app,
@@ -100,6 +102,10 @@ async def running(config: Config, *, data_dir: Path = DEFAULT_DATA_DIR) -> Async
             await ops_runner.setup()
             stack.push_async_callback(ops_runner.cleanup)
             ops_port = await _listening(ops_runner, listen.host, listen.ops_port)
+        if config.batches.runs_in_serve:
+            services.batches.nudge = worker.nudge
+            services.background.spawn(worker.run(), name="batch_worker")
+            stack.push_async_callback(worker.stop)
         yield Gateway(
             config=config,
             services=services,
@@ -109,6 +115,24 @@ async def running(config: Config, *, data_dir: Path = DEFAULT_DATA_DIR) -> Async
             reconfigure=lambda changed: _reconfigure(services, changed),
         )
         services.is_draining = True
+
+
+@asynccontextmanager
+async def working(config: Config, *, data_dir: Path = DEFAULT_DATA_DIR) -> AsyncIterator[BatchWorker]:
+    """A batch worker without a gateway; probes and metrics on the ops port, if there is one.
+
+    Raises EmbeddedRedisError, RedisUrlError, and OSError when the address is taken."""
+    async with AsyncExitStack() as stack:
+        config = await demo_accounts(config, stack)
+        services, worker = await _wired(config, stack, data_dir, joins=True)
+        if config.listen.ops_port is not None:
+            runner = web.AppRunner(_ops_application(services), access_log=None)
+            await runner.setup()
+            stack.push_async_callback(runner.cleanup)
+            await _listening(runner, config.listen.host, config.listen.ops_port)
+        services.background.spawn(worker.run(), name="batch_worker")
+        stack.push_async_callback(worker.stop)
+        yield worker
 
 
 async def demo_accounts(config: Config, stack: AsyncExitStack) -> Config:
@@ -180,10 +204,13 @@ def _ops_application(services: Services) -> web.Application:
     return app
 
 
-async def _wired(config: Config, stack: AsyncExitStack, data_dir: Path) -> Services:
-    """Every object of the process, opened in order and closed in reverse by `stack`."""
+async def _wired(
+    config: Config, stack: AsyncExitStack, data_dir: Path, *, joins: bool = False
+) -> tuple[Services, BatchWorker]:
+    """Every object of the process, opened in order and closed in reverse by `stack`. The worker does not run
+    yet. `joins`: an embedded Redis that another process of this machine runs will do."""
     background, metrics, clock, ids = Background(), Metrics(), SystemClock(), RandomIds()
-    store = await _store(config, stack, data_dir, background, metrics)
+    store = await _store(config, stack, data_dir, background, metrics, joins=joins)
     session = await stack.enter_async_context(client_session(config.timeouts))
     stack.push_async_callback(background.drain, timeout_s=_BACKGROUND_DRAIN_S)
     upstreams = upstreams_of(config, Http(session, config.timeouts))
@@ -233,7 +260,8 @@ async def _wired(config: Config, stack: AsyncExitStack, data_dir: Path) -> Servi
     background.spawn(recovery.look(), name="account_recovery")
     background.repeat(PROBE_INTERVAL_S, recovery.look, name="account_recovery")
     background.repeat(HEARTBEAT_S, lambda: holdings.renew(accounts, limits), name="heartbeat")
-    return Services(
+    batches, files = batch_use_cases(config, store, models=models, background=background)
+    services = Services(
         chat=chat,
         models=models,
         keyring=KeyRing(config.api_keys),
@@ -241,6 +269,8 @@ async def _wired(config: Config, stack: AsyncExitStack, data_dir: Path) -> Servi
         objects=objects,
         responses=responses,
         background_responses=background_responses,
+        batches=batches,
+        files=files,
         metrics=metrics,
         background=background,
         clock=clock,
@@ -249,12 +279,21 @@ async def _wired(config: Config, stack: AsyncExitStack, data_dir: Path) -> Servi
         limits=config.limits,
         security=config.security,
     )
+    return services, batch_worker(config, store, services, consumer=ids.new("worker_"))
 
 
 async def _store(
-    config: Config, stack: AsyncExitStack, data_dir: Path, background: Background, metrics: Metrics
+    config: Config,
+    stack: AsyncExitStack,
+    data_dir: Path,
+    background: Background,
+    metrics: Metrics,
+    *,
+    joins: bool,
 ) -> Store:
     url = config.redis_url.reveal()
+    if url == "embedded" and joins:
+        url = running_url(data_dir) or url
     if url == "embedded":
         embedded = await stack.enter_async_context(EmbeddedRedis(data_dir))
         url = embedded.url

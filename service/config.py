@@ -188,10 +188,13 @@ class Limits:
 class Security:
     """`cors_origins` lists the origins a browser may call from; () answers no preflight at all.
 
-    `studio_user_agent` is what studio accounts are called with: our own name, not a browser's.
+    `trusts_forwarded_proto`: a proxy of yours sets X-Forwarded-Proto, and clients cannot; URLs that answers
+    hold then have its scheme. `studio_user_agent` is what studio accounts are called with: our own name, not
+    a browser's.
     """
 
     cors_origins: tuple[str, ...] = field(default=(), metadata={"form": "origin"})
+    trusts_forwarded_proto: bool = False
     studio_user_agent: str = field(
         default="mimo-gateway/0.1 (+studio wire, own session)", metadata={"form": "header"}
     )
@@ -222,9 +225,24 @@ class Reload:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batches:
-    """`max_in_flight` is how many items one worker process runs at once."""
+    """How batches are run.
 
-    max_in_flight: int = field(default=8, metadata={"min": 1})
+    `runs_in_serve` False leaves them to `mimo-gateway worker` processes. `max_in_flight` is how many items
+    one process runs at once; `reserve_ratio` is the part of the accounts' slots that batches leave to live
+    requests. An item that fails is tried `max_tries` times in all; one whose workers vanish `max_deaths`
+    times is given up. A worker that was silent for `silent_s` has vanished. A batch may run for `open_s`, and
+    hold `max_items` requests in `max_bytes`.
+    """
+
+    runs_in_serve: bool = True
+    max_in_flight: int = field(default=8, metadata={"min": 1, "max": 1000})
+    reserve_ratio: float = field(default=0.25, metadata={"min": 0, "max": 1})
+    max_tries: int = field(default=5, metadata={"min": 1, "max": 100})
+    max_deaths: int = field(default=5, metadata={"min": 1, "max": 100})
+    silent_s: float = field(default=15.0, metadata={"min": 1})
+    open_s: int = field(default=86400, metadata={"min": 60})
+    max_items: int = field(default=100_000, metadata={"min": 1})
+    max_bytes: int = field(default=256 << 20, metadata={"min": 1024})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,7 +254,8 @@ class LoopGuard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """The whole configuration. `is_demo`: no file was given; the simulator is the upstream.
+    """The whole configuration. `is_demo`: no file was given; the simulator is the upstream. `secret_key` is
+    the environment's MIMO_SECRET_KEY, never the file's; "" when there is none.
 
     `models` () offers whatever the upstreams list. `model_aliases` come before the shipped ones; an empty
     target switches off what its pattern matches.
@@ -258,3 +277,4 @@ class Config:
     batches: Batches = Batches()
     loop_guard: LoopGuard = LoopGuard()
     is_demo: bool = False
+    secret_key: Secret = field(default=Secret(""))

@@ -332,13 +332,16 @@ _READERS: Mapping[str, Callable[[object], object]] = {
 }
 
 
+_NOT_IN_FILE = ("is_demo", "secret_key")
+
+
 def load(body: bytes, *, resolve: Callable[[object], object] = lambda value: value) -> Config:
     """One JSON object (UTF-8) as a Config; `resolve` puts in what it refers to. Raises ConfigError."""
     try:
         obj = _object(resolve(orjson.loads(body)), "")
     except orjson.JSONDecodeError as error:
         raise ConfigError(f"config: not valid JSON at line {error.lineno}, column {error.colno}") from None
-    known: dict[str, Field[object]] = {f.name: f for f in fields(Config) if f.name != "is_demo"}
+    known: dict[str, Field[object]] = {f.name: f for f in fields(Config) if f.name not in _NOT_IN_FILE}
     _refuse_keys(obj, known, "")
     hints = typing.get_type_hints(Config)
     kept: dict[str, typing.Any] = {
@@ -372,7 +375,8 @@ def demo(simulator_url: str) -> Config:
 
 
 def overridden(config: Config, environ: Mapping[str, str]) -> Config:
-    """The same configuration with what the environment says: PORT, REDIS_URL, LOG_LEVEL. Empty means unset.
+    """The same configuration with what the environment says: PORT, REDIS_URL, LOG_LEVEL and MIMO_SECRET_KEY.
+    Empty means unset.
 
     Raises ConfigError.
     """
@@ -385,4 +389,6 @@ def overridden(config: Config, environ: Mapping[str, str]) -> Config:
     if level := environ.get("LOG_LEVEL", "").strip():
         chosen = typing.cast("LogLevel", _choice(LogLevel, level, "environment LOG_LEVEL"))
         config = replace(config, log=replace(config.log, level=chosen))
+    if secret_key := environ.get("MIMO_SECRET_KEY", "").strip():
+        config = replace(config, secret_key=Secret(secret_key))
     return _consistent(config)

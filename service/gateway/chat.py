@@ -57,23 +57,36 @@ class Chat:
             ids=ids,
         )
 
-    def open(self, conversation: Conversation, *, key: ApiKey, record: RequestRecord) -> Opening:
+    def open(
+        self,
+        conversation: Conversation,
+        *,
+        key: ApiKey,
+        record: RequestRecord,
+        queue_s: float | None = None,
+    ) -> Opening:
         """`async with chat.open(…) as answer`: resolve the model, admit the key, and settle on leaving,
-        whatever
-        happened.
+        whatever happened. `queue_s` in place of the policy's wait for an account.
 
         Entering raises ModelNotFound, PermissionDenied, NoAccount, RateLimited, StoreUnavailable: all
         before any
         upstream call."""
-        return Opening(self, conversation, key, record)
+        return Opening(self, conversation, key, record, queue_s)
 
-    async def admitted(self, conversation: Conversation, key: ApiKey, record: RequestRecord) -> Answer:
+    async def admitted(
+        self,
+        conversation: Conversation,
+        key: ApiKey,
+        record: RequestRecord,
+        queue_s: float | None = None,
+    ) -> Answer:
         """See `open`; the caller closes the Answer."""
+        policy = self.policy if queue_s is None else replace(self.policy, queue_s=queue_s)
         resolved, candidates = self._resolved(conversation, key, record)
         estimate = prompt_tokens(resolved) if key.tokens_per_minute is not None else 0
         admission = await self.limits.admit(key, request_id=record.request_id, estimated_tokens=estimate)
         self.holdings.admissions.add(admission)
-        return Answer(self._parts, resolved, candidates, admission, record, policy=self.policy)
+        return Answer(self._parts, resolved, candidates, admission, record, policy=policy)
 
     def _resolved(
         self, conversation: Conversation, key: ApiKey, record: RequestRecord
@@ -96,8 +109,15 @@ class Chat:
 class Opening:
     """The context that `Chat.open` gives."""
 
-    def __init__(self, chat: Chat, conversation: Conversation, key: ApiKey, record: RequestRecord) -> None:
-        self._admitted = chat.admitted(conversation, key, record)
+    def __init__(
+        self,
+        chat: Chat,
+        conversation: Conversation,
+        key: ApiKey,
+        record: RequestRecord,
+        queue_s: float | None,
+    ) -> None:
+        self._admitted = chat.admitted(conversation, key, record, queue_s)
         self._answer: Answer | None = None
 
     async def __aenter__(self) -> Answer:

@@ -20,6 +20,10 @@ class KeyRing:
         """From now on these are the keys."""
         self._by_digest = {key.key_sha256: key for key in keys}
 
+    def with_id(self, key_id: str) -> ApiKey | None:
+        """The key that work was left by; None when this process does not know it (any more)."""
+        return next((key for key in self._by_digest.values() if key.key_id == key_id), None)
+
     def find(self, presented: str | None) -> ApiKey:
         """The key that was shown. Raises Unauthenticated; the message never repeats it."""
         if not presented:

@@ -40,6 +40,7 @@ key_id key_name model_requested model wire account attempts stream
 bytes_in bytes_out total_ms ttft_ms queue_ms
 input_tokens output_tokens cached_tokens reasoning_tokens usage_estimated
 finish_reason tools_offered tools_called sieve notes
+batch_id number wait_s shard
 task host port ops_port redis accounts state reason signal library path line waited_s streams models demo
 """
 FIELDS = frozenset(_FIELD_NAMES.split())

@@ -100,6 +100,7 @@ class Metrics:
         self._declare_requests()
         self._declare_upstreams()
         self._declare_accounts()
+        self._declare_batches()
         self._declare_process()
 
     # --- what there is --------------------------------------------------------------------------------------
@@ -224,6 +225,24 @@ class Metrics:
                 "Times this process sent the account to rest, by why.",
                 ["account", "reason"],
             )
+        )
+
+    def _declare_batches(self) -> None:
+        self.batch_items = Family(
+            self._counter("mgw_batch_items", "Items of batches that ended, by their result.", ["result"]),
+            ("succeeded", "errored", "canceled", "expired"),
+        )
+        self.batch_lag_s = self._gauge(
+            "mgw_batch_queue_lag_seconds",
+            "How long the batch served least recently has waited for the turn of its next item.",
+        )
+        self.batch_in_progress = self._gauge("mgw_batch_in_progress", "Items this process runs now.")
+        self.batch_retries = self._counter("mgw_batch_retries", "Items that went back for another try.")
+        self.batch_reclaimed = self._counter(
+            "mgw_batch_reclaimed", "Items taken over from workers that vanished."
+        )
+        self.batch_dead = self._counter(
+            "mgw_batch_dead", "Items given up because worker after worker vanished with them."
         )
 
     def _declare_process(self) -> None:

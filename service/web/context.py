@@ -11,7 +11,9 @@ from aiohttp import web
 from service.config import ApiKey, Limits, Security, Timeouts
 from service.gateway.background import Background
 from service.gateway.background_responses import BackgroundResponses
+from service.gateway.batches import Batches
 from service.gateway.chat import Chat
+from service.gateway.files import Files
 from service.gateway.keyring import KeyRing
 from service.gateway.models import Models
 from service.gateway.ports import Clock, Ids, Objects, StoreHealth
@@ -23,7 +25,8 @@ from service.web.drain import OpenRequests
 
 @dataclass(slots=True, kw_only=True)
 class Services:
-    """Everything a handler may use. `is_draining` turns true when the process was told to stop."""
+    """Everything a handler may use. `is_draining` turns true when the process was told to stop,
+    `was_ready` when Redis answered for the first time."""
 
     chat: Chat
     models: Models
@@ -32,6 +35,8 @@ class Services:
     objects: Objects
     responses: Responses
     background_responses: BackgroundResponses
+    batches: Batches
+    files: Files
     metrics: Metrics
     background: Background
     clock: Clock
@@ -41,6 +46,7 @@ class Services:
     security: Security
     open_requests: OpenRequests = field(default_factory=OpenRequests)
     is_draining: bool = False
+    was_ready: bool = False
 
 
 SERVICES: web.AppKey[Services] = web.AppKey("services", Services)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from service.web import chat_completions, health, messages, models, responses
+from service.web import batches, chat_completions, files, health, messages, models, responses
 
 # Without an API key: probes, metrics, and nothing that costs or tells anything of a caller.
 OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/metrics"})
@@ -15,6 +15,8 @@ _ROUTE_NAMES = (
     ("/v1/messages/batches", "batches"),
     ("/v1/messages/count_tokens", "count_tokens"),
     ("/v1/messages", "messages"),
+    ("/v1/batches", "batches"),
+    ("/v1/files", "files"),
     ("/v1/models", "models"),
     ("/admin", "admin"),
 )
@@ -31,9 +33,26 @@ def add_routes(app: web.Application) -> None:
     app.router.add_delete("/v1/responses/{response_id}", responses.delete)
     app.router.add_get("/v1/responses/{response_id}/input_items", responses.input_items, allow_head=False)
     app.router.add_post("/v1/responses/{response_id}/cancel", responses.cancel)
+    app.router.add_post("/v1/files", files.create)
+    app.router.add_get("/v1/files", files.index, allow_head=False)
+    app.router.add_get("/v1/files/{file_id}", files.show, allow_head=False)
+    app.router.add_delete("/v1/files/{file_id}", files.delete)
+    app.router.add_get("/v1/files/{file_id}/content", files.content, allow_head=False)
+    app.router.add_post("/v1/batches", batches.create_from_file)
+    app.router.add_get("/v1/batches", batches.index_openai, allow_head=False)
+    app.router.add_get("/v1/batches/{batch_id}", batches.show_openai, allow_head=False)
+    app.router.add_post("/v1/batches/{batch_id}/cancel", batches.cancel_openai)
     for prefix in ("/v1", "/anthropic/v1"):
         app.router.add_post(f"{prefix}/messages", messages.create)
         app.router.add_post(f"{prefix}/messages/count_tokens", messages.count_tokens)
+        app.router.add_post(f"{prefix}/messages/batches", batches.create)
+        app.router.add_get(f"{prefix}/messages/batches", batches.index, allow_head=False)
+        app.router.add_get(f"{prefix}/messages/batches/{{batch_id}}", batches.show, allow_head=False)
+        app.router.add_delete(f"{prefix}/messages/batches/{{batch_id}}", batches.delete)
+        app.router.add_post(f"{prefix}/messages/batches/{{batch_id}}/cancel", batches.cancel)
+        app.router.add_get(
+            f"{prefix}/messages/batches/{{batch_id}}/results", batches.results, allow_head=False
+        )
         app.router.add_get(f"{prefix}/messages/{{message_id}}", messages.show, allow_head=False)
     app.router.add_get("/anthropic/v1/models", models.index, allow_head=False)
     app.router.add_get("/anthropic/v1/models/{model:.+}", models.show, allow_head=False)
