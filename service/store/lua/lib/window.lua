@@ -57,8 +57,9 @@ local function window_settle(zset, hash, now, id, reserved, real)
   local old = string.format('%d:%s', reserved, id)
   local at = redis.call('ZSCORE', zset, old)
   if at then
-    redis.call('ZREM', zset, old)
+    -- Added before the old one goes: a zset that is empty for a moment comes back without its lifetime.
     if real >= 0 then redis.call('ZADD', zset, at, string.format('%d:%s', real, id)) end
+    if real ~= reserved then redis.call('ZREM', zset, old) end
     redis.call('HINCRBY', hash, 'window_tokens', math.max(real, 0) - reserved)
   elseif real > reserved then
     window_add(zset, hash, now, id, real - reserved)
