@@ -21,7 +21,8 @@ def stages_for(
     is_studio = kind is AccountKind.STUDIO
     calls_tools = bool(conversation.tools) and conversation.tool_choice.mode is not ToolChoiceMode.NONE
     if calls_tools and conversation.uses_sieve and (offers_tools or not is_studio):
-        policy = SievePolicy(native_calls=not is_studio)
+        # On studio, addresses were broken up in the prompt: what the model repeats of them is put back.
+        policy = SievePolicy(native_calls=not is_studio, restores_urls=is_studio)
         stages.append(Sieve(conversation.tools, new_call_id=new_call_id, policy=policy))
     if calls_tools and not conversation.tool_choice.allows_parallel:
         stages.append(SingleCall())
