@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from redis.exceptions import BusyLoadingError, ConnectionError, NoScriptError, ReadOnlyError, ResponseError
 
@@ -31,6 +31,7 @@ def on_the_wire(reply: object) -> bytes:
     raise AssertionError
 
 
+@settings(max_examples=60)
 @given(replies=st.lists(REPLIES, max_size=6), cuts=st.lists(st.integers(0, 400), max_size=12))
 def test_any_cut_gives_the_same_replies(replies: list, cuts: list[int]):
     data = b"".join(map(on_the_wire, replies))
