@@ -28,6 +28,9 @@ RATE_LIMIT_COOLDOWN_S = 20.0  # a 429 without Retry-After: MiMo documents none (
 BALANCE_COOLDOWN_S = 60.0  # a 402 may be a burst limit (MiMo#99): rest, then try again
 MAX_COOLDOWN_S = 600.0
 
+# The code of an UpstreamAccountError, and the reason of its penalty: a new session is all that is needed.
+SESSION_EXPIRED = "session_expired"
+
 
 _OF_THE_ATTEMPT = (
     UpstreamAccountError,
@@ -54,6 +57,8 @@ def penalty_of(error: GatewayError) -> Penalty | None:
             )
         case UpstreamAccountError(status=402):
             return Penalty(kind=PenaltyKind.COOLDOWN, reason="no_balance", duration_s=BALANCE_COOLDOWN_S)
+        case UpstreamAccountError(code="session_expired"):
+            return Penalty(kind=PenaltyKind.QUARANTINE, reason=SESSION_EXPIRED)
         case UpstreamAccountError(status=401):
             return Penalty(kind=PenaltyKind.QUARANTINE, reason="unauthorized")
         case UpstreamAccountError():

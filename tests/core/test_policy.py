@@ -43,7 +43,13 @@ TABLE: list[tuple[str, GatewayError, NextStep, Penalty | None]] = [
     ("429 says now", RATE_LIMITED("x", retry_after_s=0), FAIL_OVER, cost(COOLDOWN, "rate_limited", 0)),
     ("429 of a day", RATE_LIMITED("x", retry_after_s=86400), FAIL_OVER, cost(COOLDOWN, "rate_limited", 600)),
     (
-        "401: a bad key or an ended session",
+        "an ended session",
+        ACCOUNT("x", status=401, code=policy.SESSION_EXPIRED),
+        FAIL_OVER,
+        cost(QUARANTINE, "session_expired"),
+    ),
+    (
+        "401: a bad key",
         ACCOUNT("x", status=401),
         FAIL_OVER,
         cost(QUARANTINE, "unauthorized"),

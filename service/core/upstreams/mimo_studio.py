@@ -23,6 +23,7 @@ from service.core.errors import (
     UpstreamUnavailable,
 )
 from service.core.models import facts_of, is_chat_model
+from service.core.policy import SESSION_EXPIRED
 from service.core.upstreams.repair import (
     in_range,
     left_out,
@@ -120,7 +121,9 @@ def decode_error(status: int, body: bytes, *, retry_after_s: float | None = None
     obj = _json_object(body)
     data, code = obj.get("data"), obj.get("code")
     if status in (302, 401) or "loginUrl" in obj or (isinstance(data, dict) and "loginUrl" in data):
-        return UpstreamAccountError("The studio session has ended; log out and in again.", status=401)
+        return UpstreamAccountError(
+            "The studio session has ended; log out and in again.", status=401, code=SESSION_EXPIRED
+        )
     message = str(obj.get("msg") or obj.get("message") or "")[:300]
     if status >= 400:
         return _status_error(status, message, retry_after_s)

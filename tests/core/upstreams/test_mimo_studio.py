@@ -31,6 +31,7 @@ from service.core.errors import (
     UpstreamRefused,
     UpstreamUnavailable,
 )
+from service.core.policy import SESSION_EXPIRED, penalty_of
 from service.core.upstreams.mimo_studio import (
     StudioRequest,
     UploadTarget,
@@ -221,6 +222,13 @@ def test_error_signals(status: int, answer: bytes, kind: type[GatewayError], tol
 )
 def test_what_the_client_is_told(status: int, answer: bytes, message: str) -> None:
     assert decode_error(status, answer).message == message
+
+
+def test_an_ended_session_is_told_from_a_refused_key() -> None:
+    """The pool shows it as expired, and what to do about it is another thing."""
+    penalty = penalty_of(decode_error(401, b""))
+    assert penalty is not None
+    assert penalty.reason == SESSION_EXPIRED
 
 
 @pytest.mark.parametrize(("status", "told_s"), [(429, 7.0), (503, 7.0), (400, None), (461, None)])
