@@ -1,4 +1,4 @@
-"""The command line: serve, simulator, check-config, doctor."""
+"""The command line: serve, worker, batches, simulator, check-config, doctor."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from typing import Any
 import structlog
 from aiohttp import http_parser
 
-from service import __version__, doctor
-from service.app import Gateway, running
+from service import __version__, batches_cli, doctor
+from service.app import Gateway, running, working
 from service.config import Config
 from service.config_loader import DEMO_API_KEY, ConfigError, demo, load, overridden
 from service.config_references import References
@@ -59,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument(
         "--data-dir", type=Path, default=Path(".mimo-gateway"), help="the embedded Redis's data"
     )
+    _add_batch_commands(commands)
     simulator = _command(commands, "simulator", _simulator, "run the built-in upstream alone")
     simulator.add_argument("--host", default="127.0.0.1")
     simulator.add_argument("--port", type=int, default=8090)
@@ -70,6 +71,22 @@ def _parser() -> argparse.ArgumentParser:
     look.add_argument("--config", type=Path)
     look.add_argument("--data-dir", type=Path, default=Path(".mimo-gateway"))
     return parser
+
+
+def _add_batch_commands(commands: Any) -> None:
+    data_dir = Path(".mimo-gateway")
+    worker = _command(commands, "worker", _worker, "run items of batches, without a gateway")
+    worker.add_argument("--config", type=Path)
+    worker.add_argument("--ops-port", type=int, help="port for probes and metrics")
+    worker.add_argument("--data-dir", type=Path, default=data_dir, help="the embedded Redis's data")
+    batches = _command(commands, "batches", _batches, "see how batches stand")
+    batches.add_argument("what", choices=("list", "show", "watch"))
+    batches.add_argument("batch_id", nargs="?", help="one batch; watch: all that are open")
+    batches.add_argument("--config", type=Path)
+    batches.add_argument("--data-dir", type=Path, default=data_dir)
+    batches.add_argument(
+        "--interval", type=float, default=1.0, metavar="SECONDS", help="watch: between looks"
+    )
 
 
 def _command(
@@ -166,6 +183,49 @@ async def _serving(config: Config, source: Source, data_dir: Path, writer: LineW
         is_patient = reason == "SIGTERM" and not config.is_demo
         await drain(gateway, propagation_s=config.timeouts.propagation_s if is_patient else 0.0)
     return 0
+
+
+def _worker(arguments: argparse.Namespace) -> int:
+    config = _config(arguments.config)
+    if arguments.ops_port is not None:
+        config = replace(config, listen=replace(config.listen, ops_port=arguments.ops_port))
+    writer = configure(config.log)
+    try:
+        return _run(_working(config, arguments.data_dir))
+    except OSError as error:
+        print(f"cannot listen on port {config.listen.ops_port}: {error.strerror}", file=sys.stderr)
+        return 1
+    finally:
+        writer.close()
+
+
+async def _working(config: Config, data_dir: Path) -> int:
+    log = structlog.get_logger()
+    stopped = _stop_signal()
+    async with working(config, data_dir=data_dir):
+        log.info("started", task="batch_worker", accounts=len(config.mimo_accounts), demo=config.is_demo)
+        log.info("stopping", signal=await stopped)
+    return 0
+
+
+def _batches(arguments: argparse.Namespace) -> int:
+    if arguments.what == "show" and arguments.batch_id is None:
+        print("batches show: which one? Its id is missing.", file=sys.stderr)
+        return 2
+
+    def write(text: str) -> None:
+        print(text, end="", flush=True)
+
+    return _run(
+        batches_cli.run(
+            _config(arguments.config),
+            data_dir=arguments.data_dir,
+            what=arguments.what,
+            batch_id=arguments.batch_id,
+            interval_s=max(arguments.interval, 0.1),
+            screen=batches_cli.Screen(write=write, is_live=sys.stdout.isatty()),
+        )
+    )
 
 
 def _reloading(reloader: Reloader, gateway: Gateway) -> None:
