@@ -31,7 +31,7 @@ from service.gateway.models import REFRESH_INTERVAL_S, Models
 from service.gateway.recovery import PROBE_INTERVAL_S, Recovery
 from service.gateway.responses import Responses
 from service.gateway.system import RandomIds, SystemClock
-from service.simulator import Simulator
+from service.simulator import Simulator, SimulatorOptions
 from service.store.accounts import RedisAccounts
 from service.store.client import Outcome, Store, connect
 from service.store.embedded import DEFAULT_DATA_DIR, EmbeddedRedis, running_url
@@ -55,6 +55,8 @@ log = structlog.get_logger()
 
 # Longer than a load balancer's idle time (60 s at most of them), or it would meet closed sockets.
 _KEEPALIVE_S = 75.0
+# The demo's answers come at the speed of a model, so that streaming can be seen.
+_DEMO_PACE = ("pace_ms=15",)
 _BACKGROUND_DRAIN_S = 5.0
 # What is still open when `running` is left was ended before, by `service.lifecycle`: no second patience.
 _SHUTDOWN_S = 1.0
@@ -139,7 +141,7 @@ async def demo_accounts(config: Config, stack: AsyncExitStack) -> Config:
     """The demo's configuration with its own simulator started as the upstream; any other one as it is."""
     if not config.is_demo:
         return config
-    simulator = await stack.enter_async_context(Simulator.start())
+    simulator = await stack.enter_async_context(Simulator.start(SimulatorOptions(script=_DEMO_PACE)))
     return replace(config, mimo_accounts=demo(simulator.base_url).mimo_accounts)
 
 
