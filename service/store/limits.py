@@ -77,13 +77,12 @@ class RedisLimits:
         ]
         try:
             await self._store.run_together(calls)
+            for key_id, ids in ids_by_key.items():
+                # A settlement may overtake the heartbeat that still names its slot: take that back.
+                if ended := [one for one in ids if one not in self._slots]:
+                    await self._store.command("ZREM", keys.api_key(key_id).slots, *ended)
         except StoreUnavailable:
             self._store.degraded("renew")
-            return
-        for key_id, ids in ids_by_key.items():
-            # A settlement may overtake the heartbeat that still names its slot: take that back.
-            if ended := [one for one in ids if one not in self._slots]:
-                await self._store.command("ZREM", keys.api_key(key_id).slots, *ended)
 
     def settle_call(
         self,

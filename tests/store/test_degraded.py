@@ -128,11 +128,72 @@ async def test_usage_of_the_outage_is_booked_later(world: World, switch: Switch)
 
 
 async def test_a_heartbeat_does_not_bring_a_released_lease_back(world: World):
-    """The release overtakes the heartbeat that still names the lease."""
+    """The release overtakes the heartbeat that still names the lease, sooner or later."""
+    for turns in range(4):
+        lease = await world.accounts.acquire([A], lease_id=f"l{turns}")
+        renew = asyncio.ensure_future(world.accounts.renew([lease]))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await world.accounts.release(lease)
+        await renew
+        assert await world.leases(A) == 0
+
+
+async def test_a_heartbeat_that_arrives_after_the_release_is_taken_back(world: World, connected: Connected):
     lease = await world.accounts.acquire([A], lease_id="l1")
-    renew = asyncio.ensure_future(world.accounts.renew([lease]))
-    await world.accounts.release(lease)
-    await renew
+    run_together = connected.store.run_together
+
+    async def late(calls):
+        if calls[0].script == "renew":
+            await world.accounts.release(lease)
+        return await run_together(calls)
+
+    connected.store.run_together = late
+    await world.accounts.renew([lease])
+    assert await world.leases(A) == 0
+
+
+async def test_a_slots_heartbeat_that_arrives_after_the_end_is_taken_back(world: World, connected: Connected):
+    key = api_key(max_concurrency=1)
+    admission = await world.limits.admit(key, request_id="r1", estimated_tokens=1)
+    run_together = connected.store.run_together
+
+    async def late(calls):
+        if calls[0].script == "renew":
+            await world.ledger.settle(admission, None, usage=Usage(), model="m")
+        return await run_together(calls)
+
+    connected.store.run_together = late
+    await world.limits.renew([admission])
+    await world.limits.admit(key, request_id="r2", estimated_tokens=1)
+
+
+async def test_heartbeats_and_reads_go_on_without_redis(world: World, switch: Switch, connected: Connected):
+    key = api_key(max_concurrency=1)
+    admission = await world.limits.admit(key, request_id="r1", estimated_tokens=1)
+    lease = await world.accounts.acquire([A], lease_id="l1")
+    switch.off()
+    await world.accounts.renew([lease])
+    await world.limits.renew([admission])
+    assert [health.account_name for health in await world.accounts.health([A, B])] == ["a", "b"]
+    with pytest.raises(StoreUnavailable):
+        await world.accounts.reset("a")
+    assert connected.calls.count(("renew", Outcome.DEGRADED)) == 2
+
+
+async def test_a_caller_that_leaves_while_redis_is_away_owes_nothing_for_long(
+    world: World, switch: Switch, connected: Connected
+):
+    """What could not be taken back at once is taken back at the next heartbeat."""
+    task = asyncio.ensure_future(world.accounts.acquire([A], lease_id="l1"))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    switch.off()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await connected.background.drain(timeout_s=2)
+    switch.on()
+    await world.accounts.renew([])
     assert await world.leases(A) == 0
 
 
