@@ -53,7 +53,7 @@ def _mimoml(size: int) -> str:
 
 
 def _hermes(size: int) -> str:
-    content = _repeat("line one\\n\\tprint(\\\"x\\\")\\n", size).rstrip("\\")
+    content = _repeat('line one\\n\\tprint(\\"x\\")\\n', size).rstrip("\\")
     return f'<tool_call>{{"name":"write_file","arguments":{{"path":"a","content":"{content}"}}}}</tool_call>'
 
 
@@ -97,7 +97,11 @@ def seconds(text: str, piece: int) -> float:
 
 def main(sizes: tuple[int, ...]) -> None:
     """Print a table: MB/s by kind, size and piece."""
-    print(f"{'MB/s':16}" + "".join(f"{size // 1000:>7} KB x{piece:<7}" for piece in (4, 40) for size in sizes) + "   whole")
+    print(
+        f"{'MB/s':16}"
+        + "".join(f"{size // 1000:>7} KB x{piece:<7}" for piece in (4, 40) for size in sizes)
+        + "   whole"
+    )
     for kind, make in KINDS.items():
         row = []
         for piece in (4, 40):

@@ -323,11 +323,11 @@ class CallModes(State):
 
     def _leave(self) -> None:
         """Text goes on. At the very end, the beginning of a closer is swallowed like the closer."""
-        if self._is_final and not self._is_refused and self._buffer[self._position] in OPEN_BRACKETS:
-            if STRUCTURE.recognise(self._buffer, self._position) is Answer.MAYBE:
-                self._position = len(self._buffer)
-                return
-        self._release()
+        is_tag = self._buffer[self._position] in OPEN_BRACKETS and not self._is_refused
+        if is_tag and STRUCTURE.recognise(self._buffer, self._position) is Answer.MAYBE:
+            self._position = len(self._buffer)
+        else:
+            self._release()
 
     def _tag_after(self, tag: Tag) -> None:
         if self._is_refused and (tag.is_close or tag.kind is not Kind.CALL):

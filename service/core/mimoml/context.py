@@ -5,10 +5,10 @@ as far as a reader that never looks ahead can keep them:
 
 - A line of three or more backticks or tildes opens a fence; a backtick fence's info has no backtick (such a
   line is inline code). It is closed by a line of the same character, at least as many, and nothing else. A
-  fence that is never closed runs to the end. Four blanks of indent make no fence, unless the line belongs to a
-  list item that is indented so.
-- A run of n backticks opens inline code, a run of exactly n closes it. A run that nothing closes ends with its
-  paragraph: at a blank line, a fence, a heading or a list item. A backslash before a backtick takes its
+  fence that is never closed runs to the end. Four blanks of indent make no fence, unless the line belongs to
+  a list item that is indented so.
+- A run of n backticks opens inline code, a run of exactly n closes it. A run that nothing closes ends with
+  its paragraph: at a blank line, a fence, a heading or a list item. A backslash before a backtick takes its
   meaning away.
 - Lines end at LF. U+2028 and U+0085 are characters like any other.
 
@@ -116,7 +116,7 @@ class Context:
         """Forget open code: another speaker goes on."""
         self._fence = self._span = self._run = 0
 
-    # --- one state each; all return the new position ---------------------------------------------------------
+    # --- one state each; all return the new position --------------------------------------------------------
 
     def _middle(self, text: str, position: int) -> tuple[int, bool]:
         if self._fence:

@@ -11,13 +11,13 @@ grammar twice, it is built from parts that each know two patterns: `full` matche
 a proper beginning of it that reaches the end of the text. A sequence's partial is "the first part's partial,
 or the first part and the partial of the rest"; so both patterns come from one description.
 
-    tag       = open noise? [prefix gap] word rest        closing tags have one slash, before or after the prefix
+    tag       = open noise? [prefix gap] word rest        closing tags: one slash, before or after the prefix
     open      = "<" | "<<"                                CJK angle brackets are read as "<" and ">"
     noise     = up to four of  |  ！  、  ▁               fullwidth pipes are read as "|"
     prefix    = MiMoML | a foreign one with a separator   (tml:, antml:)
     gap       = up to four of noise, blank, ":", "-", "_" nothing at all after MiMoML
     word      = tool_calls … function_call | invoke | function | parameter | param | tool_call_none | think
-    rest      = "=NAME" or attributes, then noise? "/"? ">"   a wrapper or call tag may lack its ">" before "<"
+    rest      = "=NAME" or attributes, then noise? "/"? ">"   wrapper and call tags may lack ">" before "<"
 
 Letters in any case. Text that is not ASCII is first brought to ASCII one character at a time (NFKC for
 fullwidth and mathematical letters, smart quotes to straight ones, zero-width characters dropped); positions

@@ -134,7 +134,6 @@ class JSONModes(CallModes):
 
     def _string(self) -> None:
         decoder, stream = self._decoder, self._stream
-        assert stream is not None
         text, self._position = decoder.feed(self._buffer, self._position)
         position = 0
         while not stream.is_done and (position := stream.feed(text, position)) < len(text):

@@ -8,10 +8,10 @@ Well-formed text leaves as it came, blanks and escapes included. On the way, wit
   that JSON does not know are put right (`is_repaired`);
 - a quote inside a string is one of its characters unless a separator, a closing bracket or the end follows.
 
-States: VALUE, KEY, COLON and AFTER between tokens; STRING, ESCAPE, QUOTE (a quote that may end the string) and
-LITERAL inside one. Held back are the blanks and the comma before a member (`_gap`: it may be a dropped one), a
-key, a literal, an escape, and the quote with the blanks behind it. "<" between tokens stops the stream: it
-cannot be JSON, and the caller knows whether it closes the call.
+States: VALUE, KEY, COLON and AFTER between tokens; STRING, ESCAPE, QUOTE (a quote that may end the string)
+and LITERAL inside one. Held back are the blanks and the comma before a member (`_gap`: it may be a dropped
+one), a key, a literal, an escape, and the quote with the blanks behind it. "<" between tokens stops the
+stream: it cannot be JSON, and the caller knows whether it closes the call.
 """
 
 from __future__ import annotations
@@ -120,7 +120,9 @@ class JSONStream:
             self._close_container("}" if self._frames[-1].is_object else "]")
 
     def feed(self, text: str, position: int = 0) -> int:
-        """Take text in; the position it stopped at: behind the object, at a "<" outside strings, or the end."""
+        """Take text in; the position it stopped at: behind the object, at a "<" outside strings, or the
+        end.
+        """
         end = len(text)
         while position < end and self._state is not _State.DONE:
             state = self._state
@@ -143,7 +145,7 @@ class JSONStream:
                     position = self._token(text[position], position)
         return position
 
-    # --- between tokens --------------------------------------------------------------------------------------
+    # --- between tokens -------------------------------------------------------------------------------------
 
     def _token(self, character: str, position: int) -> int:
         if self._state is _State.VALUE:
@@ -264,7 +266,7 @@ class JSONStream:
         if not self._muted_at and text:
             self._write(text)
 
-    # --- strings ---------------------------------------------------------------------------------------------
+    # --- strings --------------------------------------------------------------------------------------------
 
     def _start_string(self, quote: str, *, is_key: bool) -> None:
         self._state, self._quote, self._is_key = _State.STRING, quote, is_key
@@ -362,8 +364,7 @@ class JSONStream:
     def _end_key(self) -> None:
         raw = "".join(self._pieces or ())
         self._pieces = None
-        key = decode(f'"{raw}"')
-        assert isinstance(key, str)
+        key = str(decode(f'"{raw}"'))
         written = f'"{raw}"'
         if self._names is not None and len(self._frames) == 1:
             resolved = self._names.resolved(key)
@@ -381,7 +382,7 @@ class JSONStream:
             frame.keys.add(key)
         self._put(self._separator() + written)
 
-    # --- numbers, words and bare keys --------------------------------------------------------------------------
+    # --- numbers, words and bare keys -----------------------------------------------------------------------
 
     def _word(self, text: str, position: int) -> int:
         is_key = self._state is _State.BARE_KEY
@@ -401,7 +402,7 @@ class JSONStream:
 
     def _literal_value(self, raw: str) -> str:
         literal = self._literal_text(raw.strip())
-        if literal not in ("null", '"') and literal[0] != '"' and self._value_schema().is_string:
+        if literal != "null" and literal[0] != '"' and self._value_schema().is_string:
             self.is_repaired = True
             return quoted(literal)
         return literal

@@ -8,6 +8,7 @@ taken, and nothing is too large. Depth is bounded (MAX_DEPTH), so nothing recurs
 from __future__ import annotations
 
 import re
+import sys
 from typing import Any
 
 MAX_DEPTH = 200
@@ -23,7 +24,7 @@ JSONValue = None | bool | str | Number | list[Any] | dict[str, Any]
 
 NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _BLANK = re.compile(r"[ \t\r\n]*")
-_STRING_PIECE = re.compile(r'[^"\\]*')
+_STRING_MARK = re.compile(r'["\\]')
 _WORDS = (("true", True), ("false", False), ("null", None))
 _ESCAPES = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _HEX4 = re.compile(r"[0-9a-fA-F]{4}")
@@ -68,9 +69,14 @@ def decode(text: str) -> JSONValue:
     return value
 
 
+def past(pattern: re.Pattern[str], text: str, position: int, end: int = sys.maxsize) -> int:
+    """The position behind what `pattern` matches at `position`; `position` itself where it does not match."""
+    match = pattern.match(text, position, end)
+    return position if match is None else match.end()
+
+
 def _past_blank(text: str, position: int) -> int:
-    match = _BLANK.match(text, position)
-    return match.end() if match else position
+    return past(_BLANK, text, position)
 
 
 def _value(text: str, position: int, depth: int) -> tuple[JSONValue, int]:
@@ -95,15 +101,13 @@ def _value(text: str, position: int, depth: int) -> tuple[JSONValue, int]:
 def _string(text: str, position: int) -> tuple[str, int]:
     pieces: list[str] = []
     while True:
-        match = _STRING_PIECE.match(text, position)
-        assert match is not None
-        pieces.append(match.group())
-        position = match.end()
-        if position >= len(text):
+        match = _STRING_MARK.search(text, position)
+        if match is None:
             raise ValueError("string without end")
-        if text[position] == '"':
-            return "".join(pieces), position + 1
-        character, position = _escaped_character(text, position + 1)
+        pieces.append(text[position : match.start()])
+        if match.group() == '"':
+            return "".join(pieces), match.end()
+        character, position = _escaped_character(text, match.end())
         pieces.append(character)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from service.core.mimoml.jsontext import JSONValue, Number, decode_loose
+from service.core.mimoml.jsontext import JSONValue, Number, decode_loose, past
 from service.core.mimoml.schema import ANYTHING, value_of_text
 
 _MARKS = re.compile("[\"'()\\[\\]{}\\\\]")
@@ -32,8 +32,8 @@ class Nesting:
         return bool(self._quote)
 
     def feed(self, text: str, position: int, stop: str = "") -> int:
-        """The position behind the closing bracket or at a `stop` character outside strings (then `depth` tells
-        which), len(text) when neither came."""
+        """The position behind the closing bracket or at a `stop` character outside strings (then `depth`
+        tells which), len(text) when neither came."""
         end = len(text)
         marks = _MARKS if not stop else _marks_with(stop)
         while position < end:
@@ -82,7 +82,9 @@ def _marks_with(stop: str) -> re.Pattern[str]:
 
 
 def arguments_of_line(text: str) -> list[tuple[str | None, JSONValue, bool]]:
-    """What stands between the parentheses: (key or None, value, was it a quoted string). Raises ValueError."""
+    """What stands between the parentheses: (key or None, value, was it a quoted string). Raises
+    ValueError.
+    """
     if text.lstrip()[:1] == "{":
         value = decode_loose(text)
         if not isinstance(value, dict):
@@ -114,18 +116,17 @@ def _value(text: str, position: int, *, is_named: bool) -> tuple[JSONValue, bool
         if nesting.depth:
             raise ValueError("bracket without end")
         return decode_loose(text[position:end]), False, end
-    bare = _BARE.match(text, position)
-    assert bare is not None
-    word = bare.group().strip()
+    end = past(_BARE, text, position)
+    word = text[position:end].strip()
     if not word:
         raise ValueError("no value")
     words: dict[str, JSONValue] = {"true": True, "false": False, "none": None, "null": None}
     if word.lower() in words:
-        return words[word.lower()], False, bare.end()
+        return words[word.lower()], False, end
     value = value_of_text(word, ANYTHING)
     if value == word and not isinstance(value, Number) and not is_named:
         raise ValueError("words, not a value")
-    return value, False, bare.end()
+    return value, False, end
 
 
 def _unescaped(match: re.Match[str]) -> str:

@@ -2,29 +2,28 @@
 
 Modes, and what leads from one to the next (held back in brackets):
 
-    PLAIN      text. A wrapper -> WRAPPED; a call without one -> PENDING; `TOOL_CALL: name(` -> LINE; JSON at the
-               beginning of the answer -> WHOLE; `<think>` at the start of a line -> THINK [a tag's beginning]
+    PLAIN      text. A wrapper -> WRAPPED; a call without one -> PENDING; `TOOL_CALL: name(` -> LINE; JSON at
+               the beginning of the answer -> WHOLE; `<think>` at the start of a line -> THINK [half a tag]
     WRAPPED    behind a wrapper [all]: a call -> BODY, announced; `{` -> HEAD; else text -> PLAIN
     PENDING    behind a call without wrapper [all]: a structural tag or `{` confirms it -> BODY; else -> PLAIN
-    BODY       between parameters: a parameter -> VALUE; `{` -> JSON; a closer -> AFTER; other text is read as a
-               value without a name and sorted out when the call closes
+    BODY       between parameters: a parameter -> VALUE; `{` -> JSON_BODY; a closer -> AFTER; other text is
+               read as a value without a name and sorted out when the call closes
     VALUE      inside a parameter: values.ValueReader
-    HEAD       `{"name": …, "arguments": ` [all]: announced -> JSON or STRING; another order of keys -> BUFFER
-    JSON       arguments that are an object, STRING: the same, written as a JSON string
-    TAIL       behind the arguments, up to the object's end
-    BUFFER     a JSON call whose name does not come first [all]
-    LINE       inside the parentheses of `TOOL_CALL:` [all]
+    HEAD       `{"name": …, "arguments": ` [all]: announced -> JSON or STRING; other keys first -> BUFFERED
+    JSON_BODY  `{` inside a tagged call -> JSON
+    JSON       arguments that are an object; STRING: the same, written as a JSON string -> TAIL or BODY
+    TAIL       behind the arguments, up to the object's end -> AFTER
+    BUFFERED   a JSON call whose name does not come first [all] -> AFTER or PLAIN
+    SKIP       inside JSON that names no declared tool: text -> PLAIN
+    LINE       inside the parentheses of `TOOL_CALL:` [all] -> AFTER or PLAIN
     WHOLE      an answer that is JSON so far [all]: a call if nothing else comes
     AFTER      behind a call: another one, stray closers (swallowed), or text -> PLAIN [blanks]
-    SKIP       inside JSON that names no declared tool: text
-    THINK      inside `<think>` in the text: text
+    THINK      inside `<think>` in the text: text -> PLAIN
 
-A call that names no declared tool goes through BODY and VALUE like any other, so that what stands inside it is
-not taken for a call; but every character of it leaves as text (`_is_refused`).
+A call that names no declared tool goes through BODY and VALUE like any other, so that what stands inside it
+is not taken for a call; but every character of it leaves as text (`_is_refused`).
 
-`_buffer` holds what was fed and not yet used; every mode moves `_position` and says so, or waits. What a mode
-holds beyond a tag's length is kept in lists (`_raw`), so nothing is read again for each piece. `_seam` is the
-part of the buffer that came by the reasoning channel.
+textmodes.py, callmodes.py and jsonmodes.py hold the modes, state.py what they share.
 """
 
 from __future__ import annotations
@@ -45,8 +44,8 @@ class Machine(TextModes):
         return (self._reasoning_context if is_reasoning else self._text_context).is_quiet
 
     def is_lane(self) -> bool:
-        """Inside a string argument with nothing pending: text without a character that means something here, or
-        that JSON escapes, is the next fragment as it stands."""
+        """Inside a string argument with nothing pending: text without a character that means something
+        here, or that JSON escapes, is the next fragment as it stands."""
         if self._buffer or self._fed is not None:
             return False
         if self._mode is Mode.VALUE:
@@ -109,23 +108,16 @@ class Machine(TextModes):
         elif mode is Mode.WHOLE:
             return self._whole_ends()
         elif mode is Mode.LINE:
-            self._finds_lines = False
-            self._outlet.notice("call_rejected", self._markup)
-            self._read_again()
-            return True
+            return self._line_is_cut()
         elif mode in (Mode.BODY, Mode.TAIL):
             self._end_of_call(is_normal=is_normal)
         elif mode in (Mode.JSON, Mode.STRING):
             self._give_up()
         elif mode in (Mode.WRAPPED, Mode.PENDING, Mode.HEAD, Mode.BUFFERED):
             self._release("call_rejected")
-        elif mode is Mode.AFTER:
-            if self._is_refused:
-                self._release()
-            self._dropped_raw()
-        if self._buffer:
-            self._say(len(self._buffer))
-            self._buffer, self._position = "", 0
+        elif mode is Mode.AFTER and self._is_refused:
+            self._release()
+        self._dropped_raw()
         return False
 
     def _end_of_call(self, *, is_normal: bool) -> None:

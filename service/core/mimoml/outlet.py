@@ -2,12 +2,12 @@
 
 Calls leave as they come, except where a call may be a copy of another:
 
-- Where the platform sends calls of its own (`native_calls`), a call found in text is kept in a queue, and what
-  comes after it waits behind it. A native call with the same name and equal arguments shows that it leaked: it
-  is dropped. A native call passes at once; text that waited goes before it, calls that waited stay suspects
-  until the end. What no native call has matched by then is a call of its own.
-- Where runaway calls are dropped (`drops_duplicate_calls`), a call by a name that was called too often with the
-  same arguments waits for its end; if it is the same again, it is dropped.
+- Where the platform sends calls of its own (`native_calls`), a call found in text is kept in a queue, and
+  what comes after it waits behind it. A native call with the same name and equal arguments shows that it
+  leaked: it is dropped. A native call passes at once; text that waited goes before it, calls that waited stay
+  suspects until the end. What no native call has matched by then is a call of its own.
+- Where runaway calls are dropped (`drops_duplicate_calls`), a call by a name that was called too often with
+  the same arguments waits for its end; if it is the same again, it is dropped.
 
 Reasoning that comes while a call is open waits for the call's end.
 """
@@ -33,11 +33,11 @@ from service.core.mimoml.jsontext import decode
 class SievePolicy:
     """How the sieve decides where both ways are defensible.
 
-    `finds_calls_in_reasoning`: calls made inside the thinking count. `native_calls`: the upstream sends calls of
-    its own, so one in text may be a copy. `drops_duplicate_calls`: a call with the same name and byte-identical
-    arguments is dropped once `max_identical_calls` of it were given out. `max_buffered_bytes` bounds what is held
-    for one decision (counted in characters); past it the text is given out as what it most likely is.
-    `restores_urls`: put back the addresses that `render.defuse_urls` broke up.
+    `finds_calls_in_reasoning`: calls made inside the thinking count. `native_calls`: the upstream sends calls
+    of its own, so one in text may be a copy. `drops_duplicate_calls`: a call with the same name and
+    byte-identical arguments is dropped once `max_identical_calls` of it were given out. `max_buffered_bytes`
+    bounds what is held for one decision (counted in characters); past it the text is given out as what it
+    most likely is. `restores_urls`: put back the addresses that `render.defuse_urls` broke up.
     """
 
     finds_calls_in_reasoning: bool = False
@@ -66,6 +66,9 @@ class _Call:
         return "".join(self.pieces)
 
 
+_NO_CALL = _Call("", "")
+
+
 class Outlet:
     """Collects what one `feed` of the sieve gives out."""
 
@@ -76,7 +79,7 @@ class Outlet:
         self._pieces: list[str] = []
         self._pieces_are: type[TextDelta] | type[ReasoningDelta] = TextDelta
         self._fragments: list[str] = []
-        self._call: _Call | None = None
+        self._call = _NO_CALL
         self._remembers = policy.drops_duplicate_calls or policy.native_calls
         self._call_leaves = False  # its events are given out while it is made
         self._index = -1
@@ -92,22 +95,22 @@ class Outlet:
     @property
     def is_direct(self) -> bool:
         """Nothing waits and no call is open: an event may pass by."""
-        return self._call is None and not self._queue
+        return self._call is _NO_CALL and not self._queue
 
     @property
     def lane_index(self) -> int:
         """The index of a call whose fragments may pass by; -1 when none may."""
-        is_open = self._call is not None and self._call_leaves and not self._remembers
+        is_open = self._call is not _NO_CALL and self._call_leaves and not self._remembers
         return self._index if is_open else -1
 
     @property
     def lane_is_open(self) -> bool:
         """The open call is being given out."""
-        return self._call is not None and self._call_leaves
+        return self._call is not _NO_CALL and self._call_leaves
 
     @property
     def has_open_call(self) -> bool:
-        return self._call is not None
+        return self._call is not _NO_CALL
 
     def drain(self) -> list[Event]:
         """Everything given out since the last time."""
@@ -115,14 +118,14 @@ class Outlet:
         events, self._events = self._events, []
         return events
 
-    # --- text ----------------------------------------------------------------------------------------------
+    # --- text -----------------------------------------------------------------------------------------------
 
     def text(self, text: str, *, is_reasoning: bool = False) -> None:
         """More text of a channel."""
         if not text:
             return
         kind = ReasoningDelta if is_reasoning else TextDelta
-        if self._call is not None:
+        if self._call is not _NO_CALL:
             self._deferred.append(kind(text))
             return
         if self._queue:
@@ -150,7 +153,7 @@ class Outlet:
             self._events.append(ToolCallDelta(self._index, "".join(self._fragments)))
             self._fragments = []
 
-    # --- calls found in text -------------------------------------------------------------------------------
+    # --- calls found in text --------------------------------------------------------------------------------
 
     def open_call(self, name: str, markup: str) -> None:
         """A call is announced."""
@@ -158,7 +161,6 @@ class Outlet:
 
     def fragment(self, text: str) -> None:
         """More of the open call's arguments."""
-        assert self._call is not None
         if self._call_leaves:
             self._fragments.append(text)
             if not self._remembers:
@@ -168,7 +170,6 @@ class Outlet:
     def close_call(self, *, is_repaired: bool) -> None:
         """The open call is complete."""
         call = self._call
-        assert call is not None
         call.is_complete, call.is_repaired = True, is_repaired
         self._close(call)
         self.notice("call_repaired" if is_repaired else "call_found", call.markup)
@@ -176,8 +177,7 @@ class Outlet:
 
     def abandon_call(self, raw: str) -> None:
         """The open call was cut. `raw` is its markup, for the case that nobody saw it announced."""
-        call, self._call = self._call, None
-        assert call is not None
+        call, self._call = self._call, _NO_CALL
         self._flush()
         call.raw = raw
         if self._call_leaves:
@@ -201,7 +201,7 @@ class Outlet:
         self._events.append(ToolCallStart(self._index, call.call_id or self._new_call_id(), call.name))
 
     def _close(self, call: _Call) -> None:
-        self._call = None
+        self._call = _NO_CALL
         self._flush()
         if self._call_leaves:
             self._events.append(ToolCallEnd(self._index))
@@ -233,7 +233,7 @@ class Outlet:
         for delta in deferred:
             self.text(delta.text, is_reasoning=isinstance(delta, ReasoningDelta))
 
-    # --- runaways --------------------------------------------------------------------------------------------
+    # --- runaways -------------------------------------------------------------------------------------------
 
     def _count(self, call: _Call) -> None:
         if not self._policy.drops_duplicate_calls:
@@ -249,7 +249,7 @@ class Outlet:
         count = self._count_by_call.get((call.name, call.arguments), 0)
         return count >= self._policy.max_identical_calls
 
-    # --- calls of the upstream's own ---------------------------------------------------------------------------
+    # --- calls of the upstream's own ------------------------------------------------------------------------
 
     def open_native(self, call_id: str, name: str) -> None:
         """The upstream's own call begins; no call in text is open."""
@@ -260,7 +260,7 @@ class Outlet:
     def close_native(self) -> None:
         """The upstream's own call is complete."""
         call = self._call
-        if call is None:
+        if call is _NO_CALL:
             return
         call.is_complete = True
         self._close(call)
@@ -273,8 +273,8 @@ class Outlet:
 
     def abandon_native(self) -> None:
         """The upstream's own call was cut."""
-        call, self._call = self._call, None
-        if call is not None:
+        call, self._call = self._call, _NO_CALL
+        if call is not _NO_CALL:
             self._flush()
             if self._call_leaves:
                 self.has_unfinished = True

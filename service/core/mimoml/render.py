@@ -1,9 +1,9 @@
 """The prompt side: tools, earlier calls and their results as text for an upstream without a tool channel.
 
-What is rendered here the sieve reads back: for any calls `collect(sieve(render_calls(calls)))` gives them again.
-Strings stand in CDATA ("]]>" split in two sections), everything else as JSON with "<", ">" and "&" escaped. A
-call that this form could change (a value beside its declared type, a key that another one's spelling would
-catch) is written with its JSON as it is, under `form="json"`.
+What is rendered here the sieve reads back: for any calls `collect(sieve(render_calls(calls)))` gives them
+again. Strings stand in CDATA ("]]>" split in two sections), everything else as JSON with "<", ">" and "&"
+escaped. A call that this form could change (a value beside its declared type, a key that another one's
+spelling would catch) is written with its JSON as it is, under `form="json"`.
 
 Everything is a pure function of its input, byte for byte: the upstream's prompt cache is prefix-based.
 """
@@ -37,9 +37,9 @@ _CLOSE = "</|MiMoML|tool_calls>"
 _HEAD = """\
 # Tools
 
-You can call the tools listed below. They are the only tools you have: do not use, announce or imitate any other \
-(no built-in search, browser or code runner). Each is described by its name, what it does, and the JSON Schema of \
-its parameters.
+You can call the tools listed below. They are the only tools you have: do not use, announce or imitate any \
+other (no built-in search, browser or code runner). Each is described by its name, what it does, and the \
+JSON Schema of its parameters.
 """
 
 _FORM = """\
@@ -50,32 +50,32 @@ To call, write exactly this, in your answer (not in your thinking), without a co
 {example}
 
 Rules:
-1. Every call is one `<|MiMoML|invoke name="...">` element inside one `<|MiMoML|tool_calls>` element. The name is \
-the tool's name, exactly as listed.
-2. Every argument is one `<|MiMoML|parameter name="...">` element, named as in the schema. Give every required \
-parameter; leave out optional ones you do not need. Never give a placeholder.
-3. A string stands in `<![CDATA[` and `]]>`, exactly as it is meant: no escaping, no quotes round it. Should the \
-text itself hold `]]>`, write `]]]]><![CDATA[>` in its place.
+1. Every call is one `<|MiMoML|invoke name="...">` element inside one `<|MiMoML|tool_calls>` element. The \
+name is the tool's name, exactly as listed.
+2. Every argument is one `<|MiMoML|parameter name="...">` element, named as in the schema. Give every \
+required parameter; leave out optional ones you do not need. Never give a placeholder.
+3. A string stands in `<![CDATA[` and `]]>`, exactly as it is meant: no escaping, no quotes round it. Should \
+the text itself hold `]]>`, write `]]]]><![CDATA[>` in its place.
 4. Numbers, `true`, `false` and `null` stand plain. Arrays and objects are written as JSON, plain.
 5. {parallel}
-6. Close every element. After the closing `</|MiMoML|tool_calls>` write nothing more: the results come in the next \
-message.
-7. Addresses in this conversation may be written as `https[:]//host/path`: `[:]` stands for a plain colon. In an \
-argument write the plain colon.
+6. Close every element. After the closing `</|MiMoML|tool_calls>` write nothing more: the results come in \
+the next message.
+7. Addresses in this conversation may be written as `https[:]//host/path`: `[:]` stands for a plain colon. \
+In an argument write the plain colon.
 """
 
-_PARALLEL = (
-    "To call several tools at once, put several `<|MiMoML|invoke>` elements into the one `<|MiMoML|tool_calls>`, "
-    "in order. Do so when the calls do not need each other's results."
-)
+_PARALLEL = """\
+To call several tools at once, put several `<|MiMoML|invoke>` elements into the one `<|MiMoML|tool_calls>`, \
+in order. Do so when the calls do not need each other's results."""
 _SINGLE = "Make at most one call in an answer."
 
 _AUTO = """\
 ## When to call
 
-Call a tool when it is needed to do what was asked: to read, look up, change or run something you cannot know or do \
-by yourself. Do it in the same answer in which you decide to; do not merely say that you will. If you can answer \
-without a tool, or have all results you need, answer in plain text and write no `<|MiMoML|` element at all.
+Call a tool when it is needed to do what was asked: to read, look up, change or run something you cannot \
+know or do by yourself. Do it in the same answer in which you decide to; do not merely say that you will. If \
+you can answer without a tool, or have all results you need, answer in plain text and write no `<|MiMoML|`
+element at all.
 """
 _REQUIRED = """\
 ## When to call
@@ -166,7 +166,7 @@ _EXAMPLES: tuple[tuple[str, JSONValue], ...] = (
 )
 
 
-# --- calls ----------------------------------------------------------------------------------------------------
+# --- calls --------------------------------------------------------------------------------------------------
 
 
 def render_calls(calls: Sequence[ToolCall], tools: Sequence[ToolSpec] = ()) -> str:
@@ -210,7 +210,9 @@ def _value(value: JSONValue) -> str:
 
 
 def _armoured(text: str) -> str:
-    """JSON that holds no markup: the three characters stand in strings only, where an escape means the same."""
+    """JSON that holds no markup: the three characters stand in strings only, where an escape means the
+    same.
+    """
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
@@ -253,7 +255,7 @@ def _same_kind(one: JSONValue, other: JSONValue) -> bool:
     return encode(one) == encode(other)
 
 
-# --- results --------------------------------------------------------------------------------------------------
+# --- results ------------------------------------------------------------------------------------------------
 
 
 def render_results(results: Sequence[ToolResult]) -> str:

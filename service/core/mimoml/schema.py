@@ -1,8 +1,8 @@
 """What a JSON Schema says of a value's type, and values brought to it.
 
-Only what decides a type is read: `type` (one or several, OpenAPI's `nullable`), `enum`, `const`, `properties`,
-`additionalProperties`, `items`, `prefixItems`, `$ref` within the document, `anyOf`, `oneOf`, `allOf`. Nothing
-is validated: a value that does not fit stays what it is.
+Only what decides a type is read: `type` (one or several, OpenAPI's `nullable`), `enum`, `const`,
+`properties`, `additionalProperties`, `items`, `prefixItems`, `$ref` within the document, `anyOf`, `oneOf`,
+`allOf`. Nothing is validated: a value that does not fit stays what it is.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """The sieve: events in, the same events out with the tool calls that stood in the text taken out as calls.
 
-It is fed everything an upstream's decoder gives, and keeps the laws of `core/events.py`. Text leaves the moment
-it is known to be text; a call leaves while the model is still writing it. See `machine.py` for the states,
-`grammar.py` for the tags, `outlet.py` for copies of native calls, and docs/sieve.md for what an operator sees.
+It is fed everything an upstream's decoder gives, and keeps the laws of `core/events.py`. Text leaves the
+moment it is known to be text; a call leaves while the model is still writing it. See `machine.py` for the
+states, `grammar.py` for the tags, `outlet.py` for copies of native calls, and docs/sieve.md for what an
+operator sees.
 
 With no tools declared it is a no-op: every event comes out as it went in.
 """
@@ -33,7 +34,8 @@ from service.core.mimoml.urls import URLRestorer
 
 __all__ = ["Sieve", "SievePolicy"]
 
-# In text: what can begin markup, open code or start a line. In a string argument: that, and what JSON escapes.
+# In text: what can begin markup, open code or start a line. In a string argument: that, and what JSON
+# escapes.
 _INTERESTING = re.compile(f"[{OPEN_BRACKETS}`\\\\\n]").search
 
 _IN_ARGUMENT = re.compile(f'[{OPEN_BRACKETS}&\\]"\\\\\x00-\x1f\ud800-\udfff]').search

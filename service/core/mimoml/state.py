@@ -1,8 +1,8 @@
 """What all modes of the sieve's machine share: the buffer, what is held back, the call that is being read.
 
-`_buffer` holds what was fed and not yet used; every mode moves `_position` on, or waits for more (`_waits`). What a
-mode holds beyond a tag's length is kept in lists (`_raw`), so nothing is read again for each piece. `_seam` is the
-length of the buffer's part that came by the reasoning channel.
+`_buffer` holds what was fed and not yet used; every mode moves `_position` on, or waits for more (`_waits`).
+What a mode holds beyond a tag's length is kept in lists (`_raw`), so nothing is read again for each piece.
+`_seam` is the length of the buffer's part that came by the reasoning channel.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Modes outside tagged calls: text, thinking in the text, `TOOL_CALL:` lines, an answer that is one JSON call."""
+"""Modes outside tagged calls: text, thinking in the text, `TOOL_CALL:` lines, an answer that is one JSON
+call.
+"""
 
 from __future__ import annotations
 
@@ -122,6 +124,13 @@ class TextModes(JSONModes):
         elif self._is_over_cap():
             self._finds_lines = False
             self._read_again()
+
+    def _line_is_cut(self) -> bool:
+        """The answer ended inside the parentheses: it was text, and no other line is looked at so."""
+        self._finds_lines = False
+        self._outlet.notice("call_rejected", self._markup)
+        self._read_again()
+        return True
 
     def _line_ends(self) -> None:
         text = "".join(text for _, text in self._raw)

@@ -1,10 +1,10 @@
 """Literal addresses in a studio prompt, broken up and put back.
 
-The studio fetches every address that stands in a query and shows the page to the model, which then answers from
-it instead of calling the client's tool (mimo-api.md 5.3). So `https://a.b/c` is sent as `https[:]//a.b/c`: the
-"defanged" form that security writing uses and models know how to read. It is undone by one rule without any
-state, `[:]//` -> `://`, wherever it stands: in text, in thinking, in arguments. The prompt tells the model so
-too (render.py); what it forgets, `SievePolicy.restores_urls` puts back.
+The studio fetches every address that stands in a query and shows the page to the model, which then answers
+from it instead of calling the client's tool (mimo-api.md 5.3). So `https://a.b/c` is sent as
+`https[:]//a.b/c`: the "defanged" form that security writing uses and models know how to read. It is undone by
+one rule without any state, `[:]//` -> `://`, wherever it stands: in text, in thinking, in arguments. The
+prompt tells the model so too (render.py); what it forgets, `SievePolicy.restores_urls` puts back.
 """
 
 from __future__ import annotations

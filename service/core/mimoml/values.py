@@ -1,11 +1,12 @@
 """One parameter's value, read as it comes: where its text ends, and what of it is data.
 
-States: LEADING (blanks behind the opening tag), TEXT, CDATA, INNER (a CDATA section in the midst of text), DONE.
+States: LEADING (blanks behind the opening tag), TEXT, CDATA, INNER (a CDATA section in the midst of text),
+DONE.
 
 What ends a value. In CDATA: "]]>" with a tag, another section or the end behind it; with anything else behind
-it, it is data. In text: the parameter's closer, if a structural tag or the end follows (a closer that is merely
-written about is data); a parameter tag, where the closer is missing; a call's or wrapper's closer likewise. A
-typed value ends at its closer at once.
+it, it is data. In text: the parameter's closer, if a structural tag or the end follows (a closer that is
+merely written about is data); a parameter tag, where the closer is missing; a call's or wrapper's closer
+likewise. A typed value ends at its closer at once.
 
 What may turn out either way is held, with the way back remembered (`_Fallback`):
 - a closer inside CDATA: the section was never closed, if no "]]>" comes;
@@ -13,8 +14,8 @@ What may turn out either way is held, with the way back remembered (`_Fallback`)
 When the end shows that the value had ended there, the machine goes back to it (`Status.REWIND`) and reads on
 with `is_flat`, in which the first closer counts, so nothing is read more than twice.
 
-Held back otherwise: an unfinished tag, entity or "]]", and in text the last line end with the blanks behind it
-(layout, if the closer is missing; native values lose one line end at either side).
+Held back otherwise: an unfinished tag, entity or "]]", and in text the last line end with the blanks behind
+it (layout, if the closer is missing; native values lose one line end at either side).
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from service.core.mimoml.grammar import (
     decode_entities,
     entity_beginning,
 )
+from service.core.mimoml.jsontext import past
 
 _BLANKS = re.compile("[ \t\r\n]*")
 _MAX_LAYOUT = 256  # blanks behind a closer that are looked past; more than that count as an end
@@ -148,14 +150,13 @@ class ValueReader:
             return text, self._held_from
         return "".join(self._held) + text[self._held_from :], 0
 
-    # --- states ------------------------------------------------------------------------------------------------
+    # --- states ---------------------------------------------------------------------------------------------
 
     def _leading(self, text: str, position: int, is_final: bool) -> int:
-        blanks = _BLANKS.match(text, position)
-        assert blanks is not None
-        if blanks.end() > position:
-            self._lead.append(blanks.group())
-            return blanks.end()
+        end = past(_BLANKS, text, position)
+        if end > position:
+            self._lead.append(text[position:end])
+            return end
         if text[position] in OPEN_BRACKETS:
             answer = STRUCTURE.recognise(text, position, is_final=is_final)
             if answer is Answer.MAYBE:
@@ -227,9 +228,7 @@ class ValueReader:
 
     def _squares(self, text: str, position: int, is_final: bool) -> int:
         """A run of "]" that may begin the section's end."""
-        run = _SQUARE.match(text, position)
-        assert run is not None
-        end = run.end()
+        end = past(_SQUARE, text, position)
         if end == len(text) and not is_final:
             kept = max(position, end - 2)
             self._give_cdata(text[position:kept])
@@ -272,7 +271,7 @@ class ValueReader:
         self._give_cdata(text[position:kept])
         return kept
 
-    # --- structural tags inside text ---------------------------------------------------------------------------
+    # --- structural tags inside text ------------------------------------------------------------------------
 
     def _tag(self, tag: Tag, text: str, position: int, is_final: bool) -> int:
         if tag.kind is Kind.CDATA:
@@ -288,23 +287,27 @@ class ValueReader:
             self._tail = []
             self.status = Status.DONE
             return position
-        if not self._is_flat and tag.kind is not Kind.NONE:
-            if tag.kind is Kind.WRAPPER and not self._holds:
-                follows = _follows(text, tag, is_final)
-                if follows is Answer.MAYBE:
-                    return position
-                if isinstance(follows, Tag) and follows.kind is Kind.CALL and not follows.is_close:
-                    self._hold_from(position)
-            elif tag.kind is Kind.CALL:
-                self._hold_from(position)
-            if tag.kind is not Kind.PARAMETER or Kind.CALL in self._nested:
-                self._nest(tag)
+        is_nesting = not self._is_flat and tag.kind is not Kind.NONE
+        if is_nesting and not self._nest(tag, text, position, is_final):
+            self._waits = True
+            return position
         self._give_text(text[position : tag.end])
         return tag.end
 
-    def _nest(self, tag: Tag) -> None:
-        if not tag.is_empty and len(self._nested) < _MAX_NESTED:
+    def _nest(self, tag: Tag, text: str, position: int, is_final: bool) -> bool:
+        """Markup inside the value opens: its closers are not the value's. False: more text must tell."""
+        if tag.kind is Kind.WRAPPER and not self._holds:
+            follows = _follows(text, tag, is_final)
+            if follows is Answer.MAYBE:
+                return False
+            if isinstance(follows, Tag) and follows.kind is Kind.CALL and not follows.is_close:
+                self._hold_from(position)
+        elif tag.kind is Kind.CALL:
+            self._hold_from(position)
+        is_counted = tag.kind is not Kind.PARAMETER or Kind.CALL in self._nested
+        if is_counted and not tag.is_empty and len(self._nested) < _MAX_NESTED:
             self._nested.append(tag.kind)
+        return True
 
     def _ends_before(self, tag: Tag) -> bool:
         """The value's closer is missing: this opening tag is already the next parameter or call."""
@@ -352,7 +355,7 @@ class ValueReader:
         self._tail = []
         return tag.end
 
-    # --- data ----------------------------------------------------------------------------------------------------
+    # --- data -----------------------------------------------------------------------------------------------
 
     def _give_text(self, text: str, *, is_data: bool = False) -> None:
         """Text of the value, but for a line end that may be layout. `is_data`: it is certainly not."""
@@ -382,7 +385,7 @@ class ValueReader:
         else:
             self._sink.text(text)
 
-    # --- the way back ----------------------------------------------------------------------------------------------
+    # --- the way back ---------------------------------------------------------------------------------------
 
     def _hold_from(self, position: int) -> None:
         if self._may_hold and not self._holds:
@@ -414,13 +417,12 @@ def _follows(text: str, tag: Tag, is_final: bool) -> Tag | Answer | None:
 
 
 def _next_tag(text: str, position: int, is_final: bool) -> Tag | Answer | None:
-    blanks = _BLANKS.match(text, position, position + _MAX_LAYOUT)
-    assert blanks is not None
-    position = blanks.end()
-    if position == len(text):
+    end = past(_BLANKS, text, position, position + _MAX_LAYOUT)
+    if end == len(text):
         return None if is_final else Answer.MAYBE
-    if blanks.end() - blanks.start() == _MAX_LAYOUT:
+    if end - position == _MAX_LAYOUT:
         return None
+    position = end
     if text[position] not in OPEN_BRACKETS:
         return Answer.NO
     return STRUCTURE.recognise(text, position, is_final=is_final)
