@@ -74,8 +74,8 @@ _AUTO = """\
 
 Call a tool when it is needed to do what was asked: to read, look up, change or run something you cannot \
 know or do by yourself. Do it in the same answer in which you decide to; do not merely say that you will. If \
-you can answer without a tool, or have all results you need, answer in plain text and write no `<|MiMoML|`
-element at all.
+you can answer without a tool, or have all results you need, answer in plain text and write no \
+`<|MiMoML|` element at all.
 """
 _REQUIRED = """\
 ## When to call

@@ -37,8 +37,10 @@ __all__ = ["Sieve", "SievePolicy"]
 # In text: what can begin markup, open code or start a line. In a string argument: that, and what JSON
 # escapes.
 _INTERESTING = re.compile(f"[{OPEN_BRACKETS}`\\\\\n]").search
+_INTERESTING_OR_ADDRESS = re.compile(f"[{OPEN_BRACKETS}`\\\\\n\\[]").search
 
 _IN_ARGUMENT = re.compile(f'[{OPEN_BRACKETS}&\\]"\\\\\x00-\x1f\ud800-\udfff]').search
+_IN_ARGUMENT_OR_ADDRESS = re.compile(f'[{OPEN_BRACKETS}\\[&\\]"\\\\\x00-\x1f\ud800-\udfff]').search
 
 
 class Sieve:
@@ -60,19 +62,21 @@ class Sieve:
         self._lane = -1  # index of the call whose string argument is passing by
         self._finds_in_reasoning = policy.finds_calls_in_reasoning
         self._restorer = URLRestorer() if policy.restores_urls else None
+        self._interesting = _INTERESTING if self._restorer is None else _INTERESTING_OR_ADDRESS
+        self._in_argument = _IN_ARGUMENT if self._restorer is None else _IN_ARGUMENT_OR_ADDRESS
 
     def feed(self, event: Event) -> list[Event]:
         """What `event` lets go, in order. After a Finish or Failed nothing more may be fed."""
         if self._is_idle:
             return [event]
         if type(event) is TextDelta:
-            if self._is_text_quiet and event.text and _INTERESTING(event.text) is None:
+            if self._is_text_quiet and event.text and self._interesting(event.text) is None:
                 return [event]
-            if self._lane >= 0 and event.text and _IN_ARGUMENT(event.text) is None:
+            if self._lane >= 0 and event.text and self._in_argument(event.text) is None:
                 return [ToolCallDelta(self._lane, event.text)]
             return self._text(event.text, is_reasoning=False)
         if type(event) is ReasoningDelta:
-            if self._is_reasoning_quiet and event.text and _INTERESTING(event.text) is None:
+            if self._is_reasoning_quiet and event.text and self._interesting(event.text) is None:
                 return [event]
             return self._text(event.text, is_reasoning=True)
         return self._other(event)
@@ -88,7 +92,7 @@ class Sieve:
                 machine.feed(text, is_reasoning=is_reasoning)
         self._lane = -1
         self._is_text_quiet = self._is_reasoning_quiet = False
-        if self._restorer is None:
+        if self._restorer is None or self._restorer.is_clear:
             if not outlet.is_direct:
                 if not is_reasoning and outlet.lane_index >= 0 and machine.is_lane():
                     self._lane = outlet.lane_index

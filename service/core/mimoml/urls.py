@@ -35,6 +35,11 @@ class URLRestorer:
         self._held = ""
         self._is_reasoning = False
 
+    @property
+    def is_clear(self) -> bool:
+        """Nothing is held."""
+        return not self._held
+
     def feed(self, text: str, *, is_reasoning: bool) -> str:
         """What is certain of the text so far. A beginning goes out with the next channel's text."""
         self._is_reasoning = is_reasoning
