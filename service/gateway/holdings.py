@@ -18,7 +18,8 @@ class Holdings:
         self.admissions: set[Admission] = set()
 
     async def renew(self, accounts: Accounts, limits: Limits) -> None:
-        """One heartbeat, for `background.repeat`. The pool is told even of no lease at all: that this worker lives,
+        """One heartbeat, for `background.repeat`. The pool is told even of no lease at all: that this
+        worker lives,
         and so how many share what there is."""
         await accounts.renew(tuple(self.leases))
         if self.admissions:
