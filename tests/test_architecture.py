@@ -18,7 +18,7 @@ PURE = frozenset(
     {
         *("__future__", "base64", "binascii", "bisect", "collections", "dataclasses", "datetime", "enum"),
         *("fnmatch", "functools", "hashlib", "ipaddress", "itertools", "json_repair", "math", "orjson"),
-        *("re", "string", "types", "typing", "unicodedata", "urllib.parse"),
+        *("re", "string", "sys", "types", "typing", "unicodedata", "urllib.parse"),
     }
 )
 # Pure modules with impure corners. Of sys only the interpreter's constants and limits are read.
