@@ -84,12 +84,10 @@ class Sieve:
     def _text(self, text: str, *, is_reasoning: bool) -> list[Event]:
         machine, outlet = self._machine, self._outlet
         if self._restorer is not None:
+            if not self._restorer.is_of(is_reasoning=is_reasoning):
+                self._end_addresses()
             text = self._restorer.feed(text, is_reasoning=is_reasoning)
-        if text:
-            if is_reasoning and machine.has_open_call and not self._finds_in_reasoning:
-                outlet.text(text, is_reasoning=True)
-            else:
-                machine.feed(text, is_reasoning=is_reasoning)
+        self._give(text, is_reasoning=is_reasoning)
         self._lane = -1
         self._is_text_quiet = self._is_reasoning_quiet = False
         if self._restorer is None or self._restorer.is_clear:
@@ -125,10 +123,20 @@ class Sieve:
         self._lane = -1
         return outlet.drain()
 
-    def _end_text(self, *, is_normal: bool) -> None:
+    def _give(self, text: str, *, is_reasoning: bool) -> None:
+        if is_reasoning and self._machine.has_open_call and not self._finds_in_reasoning:
+            self._outlet.text(text, is_reasoning=True)
+        elif text:
+            self._machine.feed(text, is_reasoning=is_reasoning)
+
+    def _end_addresses(self) -> None:
+        """Half an address that is held is text."""
         if self._restorer is not None:
-            for is_reasoning, text in self._restorer.finish():
-                self._machine.feed(text, is_reasoning=is_reasoning)
+            is_reasoning, text = self._restorer.finish()
+            self._give(text, is_reasoning=is_reasoning)
+
+    def _end_text(self, *, is_normal: bool) -> None:
+        self._end_addresses()
         if not self._machine.has_open_call:
             self._outlet.abandon_native()
         self._machine.finish(is_normal=is_normal)

@@ -41,7 +41,7 @@ class URLRestorer:
         return not self._held
 
     def feed(self, text: str, *, is_reasoning: bool) -> str:
-        """What is certain of the text so far. A beginning goes out with the next channel's text."""
+        """What is certain of the text so far. At a change of channel call `finish` first."""
         self._is_reasoning = is_reasoning
         if self._held:
             text, self._held = self._held + text, ""
@@ -54,7 +54,11 @@ class URLRestorer:
                 return text[: -len(beginning)]
         return text
 
-    def finish(self) -> list[tuple[bool, str]]:
-        """What is held, with the channel it belongs to (True: reasoning)."""
+    def is_of(self, *, is_reasoning: bool) -> bool:
+        """What is held, if anything, belongs to this channel."""
+        return not self._held or self._is_reasoning is is_reasoning
+
+    def finish(self) -> tuple[bool, str]:
+        """What is held ("" for nothing), behind the channel it belongs to (True: reasoning)."""
         held, self._held = self._held, ""
-        return [(self._is_reasoning, held)] if held else []
+        return self._is_reasoning, held
