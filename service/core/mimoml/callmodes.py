@@ -86,7 +86,7 @@ class CallModes(State):
         else:
             self._announce(tool, end)
         self._loose = []
-        self._is_flat = False
+        self._is_flat = self._offset + self._position < self._flat_until
         self._mode = Mode.BODY
         if tag.is_empty:
             self._complete()
@@ -250,7 +250,10 @@ class CallModes(State):
             reader.is_capped = False
             self._outlet.notice("buffer_cap", self._markup)
         if reader.status is Status.REWIND:
+            self._flat_until = self._offset + end
+            length = len(self._buffer)
             self._buffer, self._position = reader.rewound(self._buffer)
+            self._offset += length - len(self._buffer)
             self._is_flat = self._is_repaired = True
             self._value_ends()
             return

@@ -74,10 +74,6 @@ class Context:
         return self._line is _Line.MIDDLE and not self._run and not self._is_escaped
 
     @property
-    def is_code(self) -> bool:
-        return bool(self._fence or self._span)
-
-    @property
     def is_line_start(self) -> bool:
         return self._line is _Line.START
 

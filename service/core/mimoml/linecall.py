@@ -27,10 +27,6 @@ class Nesting:
         self._quote = ""
         self._is_escaped = False
 
-    @property
-    def is_in_string(self) -> bool:
-        return bool(self._quote)
-
     def feed(self, text: str, position: int, stop: str = "") -> int:
         """The position behind the closing bracket or at a `stop` character outside strings (then `depth`
         tells which), len(text) when neither came."""

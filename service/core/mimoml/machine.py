@@ -93,6 +93,7 @@ class Machine(TextModes):
             if self._position == position and self._mode is mode and self._buffer is buffer:
                 break
         if self._position:
+            self._offset += self._position
             self._buffer = self._buffer[self._position :]
             self._seam = max(0, self._seam - self._position)
             self._position = 0

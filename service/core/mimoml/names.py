@@ -16,9 +16,6 @@ class Names:
         self._folded = _unique(self._exact, str.casefold)
         self._squeezed = _unique(self._exact, _squeezed)
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._exact
-
     def resolved(self, name: str) -> str | None:
         """The declared name that `name` means; None when it means none."""
         if name in self._exact:

@@ -74,6 +74,8 @@ class State:
         self._is_reasoning = False
         self._buffer = ""
         self._position = 0
+        self._offset = 0  # characters of the stream before the buffer
+        self._flat_until = 0  # up to here the stream was read before: the first closer counts
         self._seam = 0
         self._is_final = False
         self._waits = False  # the mode needs more than there is

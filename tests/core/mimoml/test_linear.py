@@ -58,6 +58,12 @@ INPUTS: dict[str, Callable[[int], str]] = {
     "section beginnings": lambda n: '<tool_calls><invoke name="edit"><parameter name="edits">' + "<![CDATA[" * (n // 9),
     "closers in CDATA": lambda n: _CALL + "<![CDATA[" + "</parameter>" * (n // 12),
     "calls in a value": lambda n: _CALL + '<invoke name="ping">' * (n // 20),
+    "calls without any closer": lambda n: (_CALL + "x\n") * (n // 60),
+    "calls without any closer, wrapper closed": lambda n: "<tool_calls>"
+    + '<invoke name="exec"><parameter name="command">x\n' * (n // 50)
+    + "</tool_calls>",
+    "calls with an unclosed section": lambda n: (_CALL + "<![CDATA[x" + _END) * (n // 100),
+    "native calls without parameter closers": lambda n: "<function=exec><parameter=command>x\n" * (n // 36),
     "ampersands": lambda n: _CALL + "&" * n + _END,
     "blanks behind a wrapper": lambda n: "<tool_calls>" + " " * n + "x",
     "blanks in a value": lambda n: _CALL + "\n" + " " * n + "x" + _END,
