@@ -24,7 +24,7 @@ from service.config_references import References
 from service.lifecycle import Reloader, Source, drain
 from service.simulator import Simulator
 from service.store.embedded import EmbeddedRedisError
-from service.store.urls import RedisUrlError
+from service.store.urls import RedisUrlError, decode_url
 from service.telemetry.log import LineWriter, configure
 
 # A request makes some two thousand objects and hardly a cycle: the default of 700 collects thrice a request.
@@ -286,6 +286,8 @@ async def _simulating(host: str, port: int) -> int:
 
 def _check_config(arguments: argparse.Namespace) -> int:
     config = overridden(_read(arguments.file), os.environ)
+    if (url := config.redis_url.reveal()) != "embedded":
+        decode_url(url)
     kinds = [str(account.kind) for account in config.mimo_accounts]
     summary = ", ".join(f"{kinds.count(kind)} {kind}" for kind in sorted(set(kinds))) or "none"
     print(f"{arguments.file}: fine. API keys: {len(config.api_keys)}; accounts: {summary}")

@@ -180,7 +180,6 @@ class Limits:
     """Bounds on what a client may send, and on the attempts made for one request."""
 
     max_body_bytes: int = field(default=16 << 20, metadata={"min": 1024})
-    max_json_depth: int = field(default=100, metadata={"min": 8, "max": 200})
     max_attempts: int = field(default=3, metadata={"min": 1, "max": 10})
 
 

@@ -2,7 +2,7 @@
 silent.
 
 A mistake is a ConfigError whose text starts with the path of the bad key and says what is allowed there:
-`limits.max_body_byte: unknown key; known: max_attempts, max_body_bytes, max_json_depth`. No message repeats a
+`limits.max_body_byte: unknown key; known: max_attempts, max_body_bytes`. No message repeats a
 value, and a key is repeated only when it looks like one: a credential in the wrong place stays unseen.
 """
 

@@ -98,7 +98,7 @@ def test_every_section_loads() -> None:
         timeouts={f.name: 1 for f in fields(Timeouts)},
         tools={"mode": "OFF"},
         storage={f.name: 60 for f in fields(Storage)},
-        limits={"max_body_bytes": 2048, "max_json_depth": 9, "max_attempts": 1},
+        limits={"max_body_bytes": 2048, "max_attempts": 1},
         security={"cors_origins": ["https://app.example:8443"], "studio_user_agent": "me/1"},
         log={"level": "debug"},
         reload={"watch_s": 0},
@@ -112,7 +112,7 @@ def test_every_section_loads() -> None:
     assert config.timeouts == Timeouts(**{f.name: 1.0 for f in fields(Timeouts)})
     assert config.tools == Tools(mode=ToolsMode.OFF)
     assert config.storage == Storage(**{f.name: 60 for f in fields(Storage)})
-    assert config.limits == Limits(max_body_bytes=2048, max_json_depth=9, max_attempts=1)
+    assert config.limits == Limits(max_body_bytes=2048, max_attempts=1)
     assert config.security == Security(cors_origins=("https://app.example:8443",), studio_user_agent="me/1")
     assert config.log == Log(level=LogLevel.DEBUG)
     assert config.reload == Reload(watch_s=0.0)
@@ -156,7 +156,7 @@ def test_what_is_no_configuration_at_all(body: bytes, message: str) -> None:
         ({"is_demo": True}, "is_demo: unknown key; known: "),
         (
             {"limits": {"max_body_byte": 1}},
-            "limits.max_body_byte: unknown key; known: max_attempts, max_body_bytes, max_json_depth",
+            "limits.max_body_byte: unknown key; known: max_attempts, max_body_bytes",
         ),
         ({"limits": []}, "limits: must be an object, not a list"),
         ({"limits": {"max_body_bytes": "16M"}}, "limits.max_body_bytes: must be an integer, not a string"),
@@ -165,7 +165,7 @@ def test_what_is_no_configuration_at_all(body: bytes, message: str) -> None:
         ({"limits": {"max_attempts": None}}, "limits.max_attempts: must be an integer, not null"),
         ({"limits": {"max_attempts": 0}}, "limits.max_attempts: must be at least 1"),
         ({"limits": {"max_attempts": 11}}, "limits.max_attempts: must be at most 10"),
-        ({"limits": {"max_json_depth": 201}}, "limits.max_json_depth: must be at most 200"),
+        ({"limits": {"max_attempts": 11}}, "limits.max_attempts: must be at most 10"),
         ({"timeouts": {"idle_s": 0}}, "timeouts.idle_s: must be above 0"),
         ({"timeouts": {"queue_s": -0.5}}, "timeouts.queue_s: must be at least 0"),
         ({"timeouts": {"idle_s": "5"}}, "timeouts.idle_s: must be a number, not a string"),

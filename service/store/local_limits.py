@@ -50,7 +50,7 @@ def over_limit(key: ApiKey, which: str, *, estimated_tokens: int, retry_after_s:
             "request_too_large",
         ),
         "concurrency": (f"{key.max_concurrency} requests at the same time", "concurrency"),
-        "budget": (f"its budget of {key.budget_usd} USD, which is used up", "budget_exhausted"),
+        "budget": (f"its budget of {key.budget_usd} USD, which is used up", "insufficient_quota"),
     }
     text, code = texts[which]
     when = "" if retry_after_s is None else f" Try again in {retry_after_s:.1f} s."

@@ -45,7 +45,7 @@ def error_response(request: web.Request, error: GatewayError, *, request_id: str
         status, body = encode_openai(error)
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(max(math.ceil(error.retry_after_s), 1))
-    elif status in (429, 503, 529):
+    elif status in (429, 503, 529) and error.code != "insufficient_quota":
         # Clients that are told nothing come back at once: mimo-api.md 3 asks to always say when.
         headers["Retry-After"] = "5"
     if status == 401:

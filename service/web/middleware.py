@@ -118,7 +118,7 @@ def _as_ours(error: Exception, record: RequestRecord) -> GatewayError:
         if error.status < 400:
             raise error
         return _http_error(error)
-    log.error("handler_failed", request_id=record.request_id, error_type=type(error).__name__, exc_info=False)
+    log.error("handler_failed", request_id=record.request_id, error_type=type(error).__name__)
     return Internal()
 
 

@@ -89,7 +89,7 @@ def test_what_broke_is_tried_again_ever_later_and_not_for_ever(error: GatewayErr
         ContextOverflow("long"),
         ContentFiltered("no"),
         UpstreamRefused("400"),
-        RateLimited("the budget is spent", code="budget_exhausted"),
+        RateLimited("the budget is spent", code="insufficient_quota"),
     ],
     ids=lambda error: f"{error.kind} {error.code}",
 )

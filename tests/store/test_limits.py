@@ -124,7 +124,7 @@ async def test_a_used_up_budget_refuses(world: World):
     second = await admit(world, key, "r2")
     await settle(world, second, cost_micro_usd=1)
     error = await refusal(world, key)
-    assert (error.code, error.retry_after_s) == ("budget_exhausted", None)
+    assert (error.code, error.retry_after_s) == ("insufficient_quota", None)
 
 
 @pytest.mark.parametrize(
