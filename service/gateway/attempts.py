@@ -35,14 +35,8 @@ from service.core.events import (
 from service.core.leases import Admission, Lease, Penalty
 from service.core.models import facts_of
 from service.core.pipeline import AnswerSource
-from service.core.policy import (
-    NextStep,
-    chars_tokens,
-    next_step,
-    penalty_of,
-    prompt_tokens,
-    retry_pause_s,
-)
+from service.core.policy import NextStep, next_step, penalty_of, retry_pause_s
+from service.core.tokens import chars_tokens, quick_prompt_tokens
 from service.gateway.background import Background
 from service.gateway.holdings import Holdings
 from service.gateway.ports import Accounts, Clock, Ids, Ledger, Upstream, UpstreamCall
@@ -192,7 +186,7 @@ class Answer:
         self._lease = await parts.accounts.acquire(
             candidates,
             lease_id=parts.ids.new("lease_"),
-            estimated_tokens=prompt_tokens(self._conversation) if counts_tokens else 0,
+            estimated_tokens=quick_prompt_tokens(self._conversation) if counts_tokens else 0,
             sticky_key=self._sticky_key if is_continued(self._conversation) else None,
             wait_s=self._policy.queue_s if self._attempts == 1 else 0.0,
         )
@@ -298,7 +292,7 @@ class Answer:
 
     def _estimated_usage(self) -> Usage:
         return Usage(
-            input_tokens=prompt_tokens(self._conversation),
+            input_tokens=quick_prompt_tokens(self._conversation),
             output_tokens=chars_tokens(self._output_chars),
             is_estimated=True,
         )

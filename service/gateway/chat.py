@@ -15,7 +15,7 @@ from types import TracebackType
 from service.config import Account, AccountKind, ApiKey
 from service.core.conversation import Conversation
 from service.core.errors import ModelNotFound, PermissionDenied
-from service.core.policy import prompt_tokens
+from service.core.tokens import quick_prompt_tokens
 from service.gateway.attempts import Answer, AnswerParts, ChatPolicy
 from service.gateway.background import Background
 from service.gateway.holdings import Holdings
@@ -83,7 +83,7 @@ class Chat:
         """See `open`; the caller closes the Answer."""
         policy = self.policy if queue_s is None else replace(self.policy, queue_s=queue_s)
         resolved, candidates = self._resolved(conversation, key, record)
-        estimate = prompt_tokens(resolved) if key.tokens_per_minute is not None else 0
+        estimate = quick_prompt_tokens(resolved) if key.tokens_per_minute is not None else 0
         admission = await self.limits.admit(key, request_id=record.request_id, estimated_tokens=estimate)
         self.holdings.admissions.add(admission)
         return Answer(self._parts, resolved, candidates, admission, record, policy=policy)

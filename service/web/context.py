@@ -18,6 +18,7 @@ from service.gateway.keyring import KeyRing
 from service.gateway.models import Models
 from service.gateway.ports import Clock, Ids, Objects, StoreHealth
 from service.gateway.responses import Responses
+from service.gateway.tokenizer import TokenCounter
 from service.telemetry.metrics import Metrics
 from service.telemetry.record import RequestRecord
 from service.web.drain import OpenRequests
@@ -44,6 +45,7 @@ class Services:
     timeouts: Timeouts
     limits: Limits
     security: Security
+    token_counter: TokenCounter = field(default_factory=TokenCounter)
     open_requests: OpenRequests = field(default_factory=OpenRequests)
     is_draining: bool = False
     was_ready: bool = False

@@ -16,7 +16,7 @@ from service.core.dialects.anthropic_messages.response import encode_completion
 from service.core.dialects.anthropic_messages.stream import StreamEncoder
 from service.core.errors import NotFound
 from service.core.events import Event, Failed
-from service.core.policy import prompt_tokens
+from service.core.tokens import quick_prompt_tokens
 from service.gateway.chat import Answer
 from service.web.body import read_body
 from service.web.context import API_KEY, RECORD, SERVICES
@@ -49,7 +49,7 @@ async def _streamed(
     request: web.Request, answer: Answer, head: AnswerHead, conversation: Conversation
 ) -> web.StreamResponse:
     encoder = StreamEncoder(
-        head, input_tokens_estimate=prompt_tokens(conversation), request_id=request[RECORD].request_id
+        head, input_tokens_estimate=quick_prompt_tokens(conversation), request_id=request[RECORD].request_id
     )
     collected = _Kept()
     stream = ClientStream(request, encoder, lambda: _headers(request, answer), tap=collected.feed)
@@ -97,7 +97,7 @@ async def count_tokens(request: web.Request) -> web.Response:
     decoded = decode_request(await read_body(request))
     resolution = services.models.resolve(decoded.conversation.model)
     record.notes += (*decoded.notes, *resolution.notes)
-    return _json(request, encode_token_count(prompt_tokens(decoded.conversation)))
+    return _json(request, encode_token_count(await services.token_counter.count(decoded.conversation)))
 
 
 async def show(request: web.Request) -> web.Response:

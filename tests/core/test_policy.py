@@ -1,30 +1,15 @@
-"""What a failure costs its account, whether another account may do better, and how tokens are guessed."""
+"""What a failure costs its account, and whether another account may do better."""
 
 from __future__ import annotations
 
 import inspect
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from service.core import errors, policy
-from service.core.conversation import (
-    Conversation,
-    Media,
-    MediaKind,
-    Part,
-    Reasoning,
-    Role,
-    Text,
-    ToolCall,
-    ToolResult,
-    ToolSpec,
-    Turn,
-)
 from service.core.errors import GatewayError
 from service.core.leases import Penalty, PenaltyKind
-from service.core.policy import NextStep, chars_tokens, next_step, penalty_of, prompt_tokens, retry_pause_s
+from service.core.policy import NextStep, next_step, penalty_of, retry_pause_s
 
 COOLDOWN, QUARANTINE, FAILURE = PenaltyKind.COOLDOWN, PenaltyKind.QUARANTINE, PenaltyKind.FAILURE
 FAIL_OVER, GIVE_UP = NextStep.FAIL_OVER, NextStep.GIVE_UP
@@ -112,50 +97,3 @@ def test_only_what_may_go_elsewhere_costs_the_account() -> None:
 )
 def test_pauses_double(attempt: int, jitter: float, pause_s: float) -> None:
     assert retry_pause_s(attempt, jitter) == pytest.approx(pause_s)
-
-
-# --- token estimates ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "tokens"),
-    [("", 0), ("a", 1), ("a" * 380, 101), ("好" * 380, 301), ("\ud800", 1)],
-)
-def test_a_text_is_guessed_by_its_bytes(text: str, tokens: int) -> None:
-    assert policy.text_tokens(text) == tokens
-
-
-def test_an_unkept_text_is_guessed_by_its_characters() -> None:
-    assert [chars_tokens(length) for length in (0, 1, 380)] == [0, 1, 101]
-
-
-CALL = ToolCall(call_id="c", name="f", arguments="x" * 38)
-IMAGE = Media(kind=MediaKind.IMAGE, url="http://h/i.png")
-
-
-@pytest.mark.parametrize(
-    ("part", "tokens"),
-    [
-        (Text(text="x" * 38), 11),
-        (Reasoning(text="x" * 38), 11),
-        (CALL, 19),
-        (IMAGE, 800),
-        (ToolResult(call_id="c", parts=(Text(text="x" * 38), IMAGE)), 819),
-    ],
-)
-def test_each_part_counts(part: Part, tokens: int) -> None:
-    turn = Turn(role=Role.USER, parts=(part,))
-    assert prompt_tokens(Conversation(model="m", turns=(turn,))) == 4 + tokens
-
-
-def test_tools_count() -> None:
-    schema = {"type": "object", "properties": {"city": {"type": "string"}}}
-    tool = ToolSpec(name="f", description="x" * 38, parameters=schema)
-    assert prompt_tokens(Conversation(model="m", turns=(), tools=(tool,))) == 11 + len(repr(schema)) // 4
-
-
-@given(st.lists(st.text(max_size=50), max_size=5))
-def test_more_text_never_counts_less(texts: list[str]) -> None:
-    turns = tuple(Turn(role=Role.USER, parts=(Text(text=text),)) for text in texts)
-    counts = [prompt_tokens(Conversation(model="m", turns=turns[:n])) for n in range(len(turns) + 1)]
-    assert counts == sorted(counts)
