@@ -17,16 +17,21 @@ async def healthz(_: web.Request) -> web.Response:
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """200 when requests can be served; 503 with the reasons otherwise."""
+    """200 when requests can be served; 503 with the reasons otherwise.
+
+    Redis away: 503 until it was there once. After that the gateway goes on without it, each worker with its
+    share of the limits, and says `degraded`: were every pod to call itself unready, nobody would be left."""
     services = request.app[SERVICES]
-    reasons: list[str] = []
+    trouble = await services.store_health.check()
+    if trouble is None:
+        services.was_ready = True
+    reasons = [] if trouble is None else [trouble]
     if services.is_draining:
-        reasons.append("the process is shutting down")
-    if (trouble := await services.store_health.check()) is not None:
-        reasons.append(trouble)
-    if reasons:
+        reasons = ["the process is shutting down", *reasons]
+    if services.is_draining or not services.was_ready:
         return _json({"status": "unavailable", "reasons": reasons}, status=503)
-    return _json({"status": "ready", "models": list(services.models.offered)})
+    status = "degraded" if reasons else "ready"
+    return _json({"status": status, "reasons": reasons, "models": list(services.models.offered)})
 
 
 async def metrics(request: web.Request) -> web.Response:
