@@ -15,14 +15,14 @@
 | `mgw:{q:<shard>}:expiries` | zset | `<batch> <key_id>` -> expires_ms | 30 d idle |
 | `mgw:{q:<shard>}:all` | zset | `<key_id> <batch>` -> created_ms, for the operator | 30 d idle |
 | `mgw:{q:<shard>}:dead` | stream | dead letters: batch and number, no content | 7 d idle |
-| `mgw:{q:<shard>}:o:<key_id>:<family>` | zset | an owner's batches -> created_ms | `storage.batches_ttl_s` |
-| `mgw:{q:<shard>}:b:<batch>:meta` | hash | the batch; free text sealed | `storage.batches_ttl_s` |
-| `mgw:{q:<shard>}:b:<batch>:items` | hash | number -> sealed request, until it has ended | the batch |
-| `mgw:{q:<shard>}:b:<batch>:names` | hash | number -> sealed custom_id | the batch |
-| `mgw:{q:<shard>}:b:<batch>:results` | hash | number -> status letter and sealed line | the batch |
+| `mgw:{q:<shard>}:o:<key_id>:<family>` | zset | a key's batches -> created_ms | `storage.batches_ttl_s` |
+| `mgw:{q:<shard>}:b:<key_id>:<batch>:meta` | hash | the batch; free text sealed | `storage.batches_ttl_s` |
+| `mgw:{q:<shard>}:b:<key_id>:<batch>:items` | hash | number -> sealed request, till its end | the batch |
+| `mgw:{q:<shard>}:b:<key_id>:<batch>:names` | hash | number -> sealed custom_id | the batch |
+| `mgw:{q:<shard>}:b:<key_id>:<batch>:results` | hash | number -> status, sealed line | the batch |
 | `mgw:{q:<shard>}:files:<key_id>` | zset | an owner's files -> created_ms | `storage.batches_ttl_s` |
-| `mgw:{q:<shard>}:f:<file_id>:meta` | hash | a file; its name sealed | `storage.batches_ttl_s` |
-| `mgw:{q:<shard>}:f:<file_id>:data` | hash | number -> sealed piece of it | the file |
+| `mgw:{q:<shard>}:f:<key_id>:<file_id>:meta` | hash | a file; its name sealed | `storage.batches_ttl_s` |
+| `mgw:{q:<shard>}:f:<key_id>:<file_id>:data` | hash | number -> sealed piece of it | the file |
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def shard(number: int) -> ShardKeys:
 
 @dataclass(frozen=True, slots=True)
 class BatchKeys:
-    """One batch."""
+    """One batch. The owner is part of the names: a foreign id is unknown."""
 
     meta: str
     items: str
@@ -77,7 +77,7 @@ class BatchKeys:
 
 
 def batch(key_id: str, batch_id: str) -> BatchKeys:
-    root = f"{PREFIX}{{q:{shard_of(key_id)}}}:b:{batch_id}:"
+    root = f"{PREFIX}{{q:{shard_of(key_id)}}}:b:{key_id}:{batch_id}:"
     return BatchKeys(*(root + name for name in BatchKeys.__slots__))
 
 
@@ -91,8 +91,8 @@ def files(key_id: str) -> str:
 
 
 def file_meta(key_id: str, file_id: str) -> str:
-    return f"{PREFIX}{{q:{shard_of(key_id)}}}:f:{file_id}:meta"
+    return f"{PREFIX}{{q:{shard_of(key_id)}}}:f:{key_id}:{file_id}:meta"
 
 
 def file_data(key_id: str, file_id: str) -> str:
-    return f"{PREFIX}{{q:{shard_of(key_id)}}}:f:{file_id}:data"
+    return f"{PREFIX}{{q:{shard_of(key_id)}}}:f:{key_id}:{file_id}:data"

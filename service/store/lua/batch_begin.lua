@@ -1,6 +1,6 @@
 -- batch_begin: a batch comes to be. Hidden while its items are being stored, or visible at once with its file to be
 -- read by a worker.
--- KEYS: 1 mgw:{q:<shard>}:b:<batch>:meta (hash)   2 mgw:{q:<shard>}:o:<key_id>:<family> (zset batch -> created_ms)
+-- KEYS: 1 mgw:{q:<shard>}:b:<key_id>:<batch>:meta (hash)   2 mgw:{q:<shard>}:o:<key_id>:<family> (zset batch -> created_ms)
 --       3 mgw:{q:<shard>}:all (zset `<key_id> <batch>` -> created_ms)
 --       4 mgw:{q:<shard>}:expiries (zset `<batch> <key_id>` -> expires_ms)
 --       5 mgw:{q:<shard>}:stream (stream of work)

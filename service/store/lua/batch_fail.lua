@@ -1,6 +1,6 @@
 -- batch_fail: the batch's file is not valid: no item runs.
--- KEYS: 1 mgw:{q:<shard>}:b:<batch>:meta (hash)   2 mgw:{q:<shard>}:b:<batch>:items (hash)
---       3 mgw:{q:<shard>}:b:<batch>:names (hash)   4 mgw:{q:<shard>}:expiries (zset)
+-- KEYS: 1 mgw:{q:<shard>}:b:<key_id>:<batch>:meta (hash)   2 mgw:{q:<shard>}:b:<key_id>:<batch>:items (hash)
+--       3 mgw:{q:<shard>}:b:<key_id>:<batch>:names (hash)   4 mgw:{q:<shard>}:expiries (zset)
 -- ARGV: 1 now_ms (0: TIME)  2 batch  3 key_id  4 its faults, sealed
 -- Returns 1; 0: it is past that. Safe to repeat.
 -- USES: batch

@@ -1,7 +1,7 @@
 -- batch_record: an item's result and its acknowledgement, as one. The first result stands.
--- KEYS: 1 mgw:{q:<shard>}:stream (stream)   2 mgw:{q:<shard>}:b:<batch>:meta (hash)
---       3 mgw:{q:<shard>}:b:<batch>:items (hash number -> sealed body)
---       4 mgw:{q:<shard>}:b:<batch>:results (hash number -> status letter and sealed line)
+-- KEYS: 1 mgw:{q:<shard>}:stream (stream)   2 mgw:{q:<shard>}:b:<key_id>:<batch>:meta (hash)
+--       3 mgw:{q:<shard>}:b:<key_id>:<batch>:items (hash number -> sealed body)
+--       4 mgw:{q:<shard>}:b:<key_id>:<batch>:results (hash number -> status letter and sealed line)
 --       5 mgw:{q:<shard>}:files:<key_id> (zset file -> created_ms)
 --       6 mgw:{q:<shard>}:dead (stream of dead letters)
 -- ARGV: 1 now_ms (0: TIME)  2 entry  3 number  4 status (succeeded, errored, canceled, expired)  5 the stored value

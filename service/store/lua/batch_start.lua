@@ -1,6 +1,6 @@
 -- batch_start: all items are stored: the batch becomes visible and its items wait for their turn.
--- KEYS: 1 mgw:{q:<shard>}:b:<batch>:meta (hash)   2 mgw:{q:<shard>}:b:<batch>:items (hash number -> sealed body)
---       3 mgw:{q:<shard>}:b:<batch>:names (hash number -> sealed custom_id)
+-- KEYS: 1 mgw:{q:<shard>}:b:<key_id>:<batch>:meta (hash)   2 mgw:{q:<shard>}:b:<key_id>:<batch>:items (hash number -> sealed body)
+--       3 mgw:{q:<shard>}:b:<key_id>:<batch>:names (hash number -> sealed custom_id)
 --       4 mgw:{q:<shard>}:o:<key_id>:<family> (zset batch -> created_ms)
 --       5 mgw:{q:<shard>}:all (zset `<key_id> <batch>` -> created_ms)
 --       6 mgw:{q:<shard>}:expiries (zset `<batch> <key_id>` -> expires_ms)

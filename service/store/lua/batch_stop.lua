@@ -1,5 +1,5 @@
 -- batch_stop: a batch is canceled, or its time is over: no further item begins; those under way end as they end.
--- KEYS: 1 mgw:{q:<shard>}:b:<batch>:meta (hash)   2 mgw:{q:<shard>}:b:<batch>:items (hash)
+-- KEYS: 1 mgw:{q:<shard>}:b:<key_id>:<batch>:meta (hash)   2 mgw:{q:<shard>}:b:<key_id>:<batch>:items (hash)
 --       3 mgw:{q:<shard>}:turns (zset)   4 mgw:{q:<shard>}:cursors (hash)   5 mgw:{q:<shard>}:owners (hash)
 --       6 mgw:{q:<shard>}:waits (zset)   7 mgw:{q:<shard>}:delayed (zset item -> due_ms)
 --       8 mgw:{q:<shard>}:expiries (zset)   9 mgw:{q:<shard>}:files:<key_id> (zset)
