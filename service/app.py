@@ -40,6 +40,7 @@ from service.store.ledger import RedisLedger
 from service.store.limits import RedisLimits
 from service.store.models import RedisModelCatalogue
 from service.store.objects import RedisObjects
+from service.store.reasoning import RedisReasoning
 from service.store.response_events import RedisResponseEvents
 from service.telemetry import looplag
 from service.telemetry.metrics import Metrics
@@ -226,11 +227,15 @@ async def _wired(
         config.mimo_accounts, upstreams, catalogue, offered=config.models, aliases=config.model_aliases
     )
     holdings = Holdings()
+    reasoning: ports.ReasoningMemory = RedisReasoning(
+        store, config.storage, server_secret=config.secret_key.reveal()
+    )
     chat = Chat(
         upstreams=upstreams,
         accounts=accounts,
         limits=limits,
         ledger=ledger,
+        reasoning=reasoning,
         models=models,
         background=background,
         holdings=holdings,

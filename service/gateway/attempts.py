@@ -12,36 +12,32 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
-from service.config import Account, AccountKind
+from service.config import Account, AccountKind, ApiKey
 from service.core.completion import Collector, Completion
-from service.core.conversation import Conversation
-from service.core.errors import GatewayError, NoAccount, UpstreamAccountError, UpstreamProtocolError
-from service.core.events import (
-    Event,
-    Failed,
-    Finish,
-    FinishReason,
-    Notice,
-    ReasoningDelta,
-    TextDelta,
-    ToolCallDelta,
-    ToolCallStart,
-    Usage,
-    UsageReport,
+from service.core.conversation import Conversation, Thinking
+from service.core.errors import (
+    GatewayError,
+    NoAccount,
+    UpstreamAccountError,
+    UpstreamProtocolError,
+    UpstreamRefused,
 )
+from service.core.events import Event, Failed, Finish, FinishReason, Usage, UsageReport
 from service.core.leases import Admission, Lease, Penalty
 from service.core.models import facts_of
 from service.core.pipeline import AnswerSource
 from service.core.policy import NextStep, next_step, penalty_of, retry_pause_s
-from service.core.tokens import chars_tokens, quick_prompt_tokens
+from service.core.tokens import quick_prompt_tokens
 from service.gateway.background import Background
 from service.gateway.holdings import Holdings
-from service.gateway.ports import Accounts, Clock, Ids, Ledger, Upstream, UpstreamCall
+from service.gateway.ports import Accounts, Clock, Ids, Ledger, ReasoningMemory, Upstream, UpstreamCall
+from service.gateway.reasoning import KEEP_WITHIN_S, Recollection, Thoughts
 from service.gateway.stages import stages_for
 from service.gateway.sticky import is_continued, sticky_key
+from service.gateway.tally import Tally
 from service.telemetry.record import AttemptRecord, RequestRecord
 
 
@@ -64,6 +60,7 @@ class AnswerParts:
     upstreams: Mapping[AccountKind, Upstream]
     accounts: Accounts
     ledger: Ledger
+    reasoning: ReasoningMemory
     background: Background
     holdings: Holdings
     clock: Clock
@@ -81,6 +78,8 @@ class Answer:
         admission: Admission,
         record: RequestRecord,
         *,
+        key: ApiKey,
+        recollection: Recollection,
         policy: ChatPolicy,
     ) -> None:
         self._parts = parts
@@ -88,9 +87,10 @@ class Answer:
         self._conversation = conversation
         self._candidates = list(candidates)
         self._record = record
+        self._recollection = recollection
+        self._thoughts = Thoughts(parts.reasoning, parts.background, key)
+        self._tally = Tally(conversation, record, self._thoughts, parts.clock)
         self._sticky_key = sticky_key(admission.key_id, conversation)
-        self._usage: Usage | None = None
-        self._output_chars = 0
         self._attempts = 0
         self._account: Account | None = None
         self._lease: Lease | None = None
@@ -145,27 +145,34 @@ class Answer:
         if self._source is None:
             await self._begin_attempt()
         events, is_last = await self._read()
-        shown = self._seen(events)
+        shown = self._tally.seen(events)
         if not self._has_begun and shown:
             _refuse_bad_start(shown, is_last_attempt=not self._may_retry())
             self._has_begun = True
             self._record.first_event_at_s = self._parts.clock.monotonic_s()
         if is_last:
-            failure = self._record.error
-            self._note_attempt("ok" if failure is None else str(failure.kind))
-            await self.aclose()
+            await self._ended(self._record.error)
         return shown
 
+    async def _ended(self, failure: GatewayError | None) -> None:
+        """The last event was read, and not given out yet."""
+        self._note_attempt("ok" if failure is None else str(failure.kind))
+        if failure is not None:
+            self._penalty = penalty_of(failure)
+        elif (kept := self._thoughts.keep()) is not None:
+            await asyncio.wait([kept], timeout=KEEP_WITHIN_S)
+        await self.aclose()
+
     async def _begin_attempt(self) -> None:
-        """A lease on the next ready account, and a call on it."""
+        """A lease on the next ready account (or the one there is already), and a call on it."""
         parts = self._parts
-        self._attempts += 1
-        account = await self._leased()
+        account = self._account or await self._leased()
         self._attempt_started_at_s = parts.clock.monotonic_s()
         self._account, self._penalty = account, None
         self._record.account, self._record.wire = account.name, str(account.kind)
+        conversation = await self._recollection.restored(self._conversation, account.kind, self._record)
         self._call = await parts.upstreams[account.kind].open(
-            account, self._conversation, request_id=self._record.request_id
+            account, conversation, request_id=self._record.request_id
         )
         self._record.notes += (note for note in self._call.notes if note not in self._record.notes)
         stages = stages_for(
@@ -181,6 +188,7 @@ class Answer:
 
     async def _leased(self) -> Account:
         parts, candidates = self._parts, self._candidates
+        self._attempts += 1
         counts_tokens = any(account.tokens_per_minute is not None for account in candidates)
         before_s = parts.clock.monotonic_s()
         self._lease = await parts.accounts.acquire(
@@ -209,28 +217,46 @@ class Answer:
         return source.feed(chunk), source.is_done
 
     async def _move_on(self, error: GatewayError) -> None:
-        """To another account, or raise what the client is told."""
+        """The request changed so that this cannot happen again, or another account; else raise what the
+        client is told."""
         if self._account is None:
             raise error
+        self._note_attempt(str(error.kind))
+        if (amended := self._amended(error)) is not None:
+            self._conversation = amended
+            self._end_attempt()
+            return
         failed, self._account = self._account, None
-        self._note_attempt(str(error.kind), failed)
         self._penalty = penalty_of(error)
         if next_step(error) is NextStep.GIVE_UP or not self._may_retry():
             self._end_attempt()
             raise _for_client(error) from error
         self._give_back()
-        self._record.error = None
+        self._tally.start_again(was_whole=False)
         self._candidates = [account for account in self._candidates if account is not failed] or [failed]
         jitter = hash(self._record.request_id) % 1000 / 1000
         await asyncio.sleep(retry_pause_s(self._attempts + 1, jitter=jitter))
 
-    def _may_retry(self) -> bool:
-        parts = self._parts
-        spent_s = parts.clock.monotonic_s() - self._record.started_at_s
-        return self._attempts < self._policy.max_attempts and spent_s < self._policy.retry_within_s
+    def _amended(self, error: GatewayError) -> Conversation | None:
+        """The conversation with which the same account gets one more try; None when there is no remedy."""
+        conversation = self._conversation
+        if not self._has_time() or not isinstance(error, UpstreamRefused):
+            return None
+        if error.code != "reasoning_not_passed_back" or conversation.thinking is Thinking.DISABLED:
+            return None
+        self._tally.start_again(was_whole=False)
+        self._record.notes.append("thinking was switched off: the upstream wants reasoning that is not known")
+        return replace(conversation, thinking=Thinking.DISABLED)
 
-    def _note_attempt(self, result: str, account: Account | None = None) -> None:
-        account = account or self._account
+    def _may_retry(self) -> bool:
+        return self._attempts < self._policy.max_attempts and self._has_time()
+
+    def _has_time(self) -> bool:
+        spent_s = self._parts.clock.monotonic_s() - self._record.started_at_s
+        return spent_s < self._policy.retry_within_s
+
+    def _note_attempt(self, result: str) -> None:
+        account = self._account
         if account is not None:
             spent_s = self._parts.clock.monotonic_s() - self._attempt_started_at_s
             self._record.attempts.append(
@@ -251,52 +277,6 @@ class Answer:
             released = self._parts.accounts.release(lease, penalty=self._penalty, sticky_key=self._sticky_key)
             self._parts.background.spawn(released, name="release")
 
-    # --- what the events tell -------------------------------------------------------------------------------
-
-    def _seen(self, events: list[Event]) -> list[Event]:
-        """Book what the events tell of the request; what the client may see of them comes back."""
-        shown = events
-        for event in events:
-            kind = type(event)
-            if kind is TextDelta or kind is ReasoningDelta:
-                self._output_chars += len(event.text)  # type: ignore[union-attr]
-            elif kind is ToolCallDelta:
-                self._output_chars += len(event.fragment)  # type: ignore[union-attr]
-            else:
-                shown = self._booked(event, shown)
-        return shown
-
-    def _booked(self, event: Event, shown: list[Event]) -> list[Event]:
-        record = self._record
-        match event:
-            case UsageReport():
-                self._usage = event.usage
-            case ToolCallStart():
-                record.tools_called += 1
-            case Notice():
-                name = (event.name, event.detail)
-                record.sieve[name] = record.sieve.get(name, 0) + 1
-                return [other for other in shown if other is not event]
-            case Finish():
-                record.finish_reason = str(event.reason)
-                record.finished_at_s = self._parts.clock.monotonic_s()
-                if self._usage is None:
-                    self._usage = self._estimated_usage()
-                    return [*shown[:-1], UsageReport(self._usage), event]
-            case Failed():
-                record.error = event.error
-                self._penalty = penalty_of(event.error)
-            case _:
-                pass
-        return shown
-
-    def _estimated_usage(self) -> Usage:
-        return Usage(
-            input_tokens=quick_prompt_tokens(self._conversation),
-            output_tokens=chars_tokens(self._output_chars),
-            is_estimated=True,
-        )
-
     # --- the end --------------------------------------------------------------------------------------------
 
     def close(self, *, is_cancelled: bool = False) -> None:
@@ -304,14 +284,13 @@ class Answer:
         self._record.is_cancelled = self._record.is_cancelled or is_cancelled
         self._end_attempt()
         self._is_over = True
+        self._thoughts.keep()  # of a client that left: what it has seen may come back
         parts, lease = self._parts, self._lease
-        if self._usage is None and self._output_chars:
-            self._usage = self._estimated_usage()
-        self._record.usage = self._usage
+        self._record.usage = charged = self._tally.charged()
         if lease is not None:
             parts.holdings.leases.discard(lease)
         parts.holdings.admissions.discard(self.admission)
-        usage = self._usage or Usage()
+        usage = charged or Usage()
         settled = parts.ledger.settle(
             self.admission,
             lease,

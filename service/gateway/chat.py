@@ -20,7 +20,8 @@ from service.gateway.attempts import Answer, AnswerParts, ChatPolicy
 from service.gateway.background import Background
 from service.gateway.holdings import Holdings
 from service.gateway.models import Models
-from service.gateway.ports import Accounts, Clock, Ids, Ledger, Limits, Upstream
+from service.gateway.ports import Accounts, Clock, Ids, Ledger, Limits, ReasoningMemory, Upstream
+from service.gateway.reasoning import NoMemory, Recollection
 from service.telemetry.record import RequestRecord
 
 
@@ -40,7 +41,9 @@ class Chat:
         clock: Clock,
         ids: Ids,
         policy: ChatPolicy,
+        reasoning: ReasoningMemory | None = None,
     ) -> None:
+        """`reasoning` None: what models think is not kept."""
         self.accounts = accounts
         self.limits = limits
         self.models = models
@@ -51,6 +54,7 @@ class Chat:
             upstreams=upstreams,
             accounts=accounts,
             ledger=ledger,
+            reasoning=reasoning or NoMemory(),
             background=background,
             holdings=holdings,
             clock=clock,
@@ -83,10 +87,21 @@ class Chat:
         """See `open`; the caller closes the Answer."""
         policy = self.policy if queue_s is None else replace(self.policy, queue_s=queue_s)
         resolved, candidates = self._resolved(conversation, key, record)
+        # Asked for now, needed when an account is leased: both travel while the key is admitted.
+        recollection = Recollection(self._parts.reasoning, self._parts.background, key, resolved, candidates)
         estimate = quick_prompt_tokens(resolved) if key.tokens_per_minute is not None else 0
         admission = await self.limits.admit(key, request_id=record.request_id, estimated_tokens=estimate)
         self.holdings.admissions.add(admission)
-        return Answer(self._parts, resolved, candidates, admission, record, policy=policy)
+        return Answer(
+            self._parts,
+            resolved,
+            candidates,
+            admission,
+            record,
+            key=key,
+            recollection=recollection,
+            policy=policy,
+        )
 
     def _resolved(
         self, conversation: Conversation, key: ApiKey, record: RequestRecord

@@ -162,6 +162,19 @@ class Objects(Protocol):
         ...
 
 
+class ReasoningMemory(Protocol):
+    """What models thought before they called tools, for clients that do not give it back. Never raises for a
+    store that is away: it knows nothing then."""
+
+    async def keep(self, key: ApiKey, call_ids: Sequence[str], reasoning: str) -> None:
+        """Remember the text under each id, for this key alone."""
+        ...
+
+    async def recall(self, key: ApiKey, call_ids: Sequence[str]) -> Mapping[str, str]:
+        """The reasoning of those ids that are known."""
+        ...
+
+
 class ResponseEvents(Protocol):
     """The events of background responses, and the sign of life of who runs them; shared by all workers.
 

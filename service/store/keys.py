@@ -23,6 +23,7 @@ A `{tag}` decides a key's place in a Redis Cluster; all keys of one script share
 | `mgw:{k:<key_id>}:settled:<request_id>` | string | settled once | 5 min |
 | `mgw:{k:<key_id>}:usage:<day>` | hash | `<field>:<model>` -> count | 400 days idle |
 | `mgw:{k:<key_id>}:<kind>:<id>` | string | a stored answer, compressed | as configured |
+| `mgw:{k:<key_id>}:reasoning:<digest>` | string | reasoning that led to a tool call, sealed | as configured |
 | `mgw:{k:<key_id>}:events:<response_id>` | stream | events of a background response | 1 h idle |
 | `mgw:{k:<key_id>}:runner:<response_id>` | string | sign of life of who runs it | 15 s |
 | `mgw:{k:<key_id>}:stop:<response_id>` | string | cancel or delete, for the runner | 1 h |
@@ -75,9 +76,12 @@ def account(name: str) -> AccountKeys:
 
 def sticky(conversation: str | None) -> str:
     """Only a digest of the conversation's key: prompts and client ids never stand in a key's name."""
-    if conversation is None:
-        return NOT_STICKY
-    return NOT_STICKY + blake2b(conversation.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return NOT_STICKY if conversation is None else NOT_STICKY + digest(conversation)
+
+
+def digest(name: str) -> str:
+    """What stands in a key's name for a word of a client's."""
+    return blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,11 @@ def usage(key_id: str, day: date) -> str:
 def stored(kind: str, key_id: str, object_id: str) -> str:
     """An answer kept for its owner. The owner is part of the name: a foreign id is unknown."""
     return f"{PREFIX}{{k:{key_id}}}:{kind}:{object_id}"
+
+
+def reasoning(key_id: str, call_id: str) -> str:
+    """The reasoning that led to a tool call, whose id is whatever the client says it is."""
+    return f"{PREFIX}{{k:{key_id}}}:reasoning:{digest(call_id)}"
 
 
 def response_events(key_id: str, response_id: str) -> str:

@@ -14,6 +14,7 @@ LEASE_EVENTS: Final = ("granted", "refused", "renewed", "released")
 QUEUE_RESULTS: Final = ("granted", "refused", "cancelled")
 DISCONNECT_PHASES: Final = ("before_headers", "before_first", "streaming", "nonstream")
 PHASES: Final = ("admit", "translate_request", "first_byte_out", "finish")
+REASONING_SOURCES: Final = ("client_sent", "restored", "missing")
 TOKEN_TYPES: Final = ("input", "output", "cached_input", "reasoning")
 RELOAD_RESULTS: Final = ("applied", "unchanged", "refused")
 AUTH_FAILURES: Final = ("missing_api_key", "invalid_api_key")
@@ -48,7 +49,7 @@ LIMITS: Final = {
     "tokens_per_minute": ("tpm", "key"),
     "request_too_large": ("tpm", "key"),
     "concurrency": ("concurrency", "key"),
-    "budget_exhausted": ("budget", "key"),
+    "insufficient_quota": ("budget", "key"),
     "accounts_busy": ("pool", "global"),
     "accounts_resting": ("pool", "global"),
     "queue_full": ("queue", "global"),

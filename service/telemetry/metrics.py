@@ -199,6 +199,18 @@ class Metrics:
         self.sieve_events = Family(
             self._counter("mgw_sieve_events", "What the sieve found in answers.", ["event", "format"])
         )
+        self.reasoning_replay = Family(
+            self._counter(
+                "mgw_reasoning_replay",
+                "Earlier turns with calls sent to the platform, by where their reasoning came from.",
+                ["source"],
+            ),
+            labels.REASONING_SOURCES,
+        )
+        self.reasoning_only = Family(
+            self._counter("mgw_reasoning_only", "Answers that were thinking and nothing else.", ["wire"]),
+            labels.WIRES,
+        )
 
     def _declare_accounts(self) -> None:
         self.queue_wait_s = Family(
@@ -302,6 +314,7 @@ class Metrics:
         self.duration_s[record.route, model, stream].observe(duration_s)
         self._observe_stream(record, model, duration_s)
         self._observe_attempts(record)
+        self._observe_reasoning(record)
         self._observe_usage(record, model)
         for phase, spent_s in record.overheads(ended_at_s=record.started_at_s + duration_s):
             self.overhead_s[phase,].observe(spent_s)
@@ -323,6 +336,14 @@ class Metrics:
         for (event, detail), count in record.sieve.items():
             known = (event, detail) in self.sieve_events or len(self.sieve_events) < _MAX_SIEVE_SERIES
             self.sieve_events[(event, detail) if known else ("other", "other")].inc(count)
+
+    def _observe_reasoning(self, record: RequestRecord) -> None:
+        replay = record.reasoning_replay
+        for source in labels.REASONING_SOURCES:
+            if count := getattr(replay, source):
+                self.reasoning_replay[source,].inc(count)
+        if record.is_reasoning_only and record.wire:
+            self.reasoning_only[record.wire,].inc()
 
     def _observe_usage(self, record: RequestRecord, model: str) -> None:
         usage = record.usage

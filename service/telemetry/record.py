@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from service.core.errors import GatewayError
 from service.core.events import Usage
+from service.core.reasoning import Replay
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,8 @@ class RequestRecord:
     finish_reason: str = ""
     error: GatewayError | None = None
     usage: Usage | None = None
+    is_reasoning_only: bool = False  # the answer was thinking and nothing else
+    reasoning_replay: Replay = field(default_factory=Replay)  # of earlier turns
     attempts: list[AttemptRecord] = field(default_factory=list)
     sieve: dict[tuple[str, str], int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)

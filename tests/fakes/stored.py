@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 
+from service.config import ApiKey
 from service.core.errors import StoreUnavailable
 from service.core.response_events import KeptEvents, StopWord
 
@@ -50,6 +51,26 @@ class FakeObjects:
     def _ask(self) -> None:
         if self.is_away:
             raise StoreUnavailable("The gateway's store does not answer.", code="store_unavailable")
+
+
+class FakeReasoningMemory:
+    """Fits ports.ReasoningMemory. `recalls` counts round trips; while `is_away` it knows nothing."""
+
+    def __init__(self) -> None:
+        self.texts: dict[tuple[str, str], str] = {}
+        self.recalls = 0
+        self.is_away = False
+
+    async def keep(self, key: ApiKey, call_ids: Sequence[str], reasoning: str) -> None:
+        if not self.is_away:
+            self.texts |= {(key.key_id, call_id): reasoning for call_id in call_ids}
+
+    async def recall(self, key: ApiKey, call_ids: Sequence[str]) -> Mapping[str, str]:
+        self.recalls += 1
+        if self.is_away:
+            return {}
+        known = [call_id for call_id in call_ids if (key.key_id, call_id) in self.texts]
+        return {call_id: self.texts[key.key_id, call_id] for call_id in known}
 
 
 class FakeResponseEvents:

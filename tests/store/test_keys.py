@@ -42,7 +42,7 @@ def test_a_conversation_shows_as_a_digest_only():
     "name",
     [
         *("turns", "queue", "waiters", "workers", "sticky:", ":leases", ":state", ":window"),
-        *(":meter", ":slots", ":settled:", ":usage:", "catalogue"),
+        *(":meter", ":slots", ":settled:", ":usage:", ":reasoning:", "catalogue"),
     ],
 )
 def test_operators_find_every_key_in_the_docs(name: str):

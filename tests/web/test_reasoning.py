@@ -1,0 +1,284 @@
+"""Reasoning that clients drop, rename or redact, over whole gateways: the strict upstream never says no.
+
+What clients do wrong is mimo-api.md 2.2, a row a test.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from service.app import running
+from service.simulator import SimulatorOptions
+from tests.web.agents import Agent, Change, ChatAgent, Message, MessagesAgent, ResponsesAgent
+from tests.web.rig import Rig, Start
+
+DIALECTS = [
+    pytest.param(ChatAgent, id="chat"),
+    pytest.param(MessagesAgent, id="messages"),
+    pytest.param(ResponsesAgent, id="responses"),
+]
+ENDPOINT = "chat_completions"
+STRICT = SimulatorOptions(accepts_empty_reasoning=False)
+
+
+def forwarded(rig: Rig) -> list[dict[str, Any]]:
+    """The bodies the platform was sent, oldest first."""
+    return [entry.body for entry in rig.simulator.record.of(ENDPOINT)]
+
+
+def passed_back(body: dict[str, Any]) -> list[str | None]:
+    """The reasoning of each turn with calls."""
+    turns = [message for message in body["messages"] if message.get("tool_calls")]
+    return [turn.get("reasoning_content") for turn in turns]
+
+
+def without_reasoning(items: list[Message]) -> list[Message]:
+    """Whatever the dialect: a client that keeps no thinking of any kind."""
+    kept = []
+    for item in items:
+        if item.get("type") == "reasoning":
+            continue
+        item = {name: value for name, value in item.items() if name != "reasoning_content"}
+        if isinstance(item.get("content"), list) and item.get("role") == "assistant":
+            blocks = [block for block in item["content"] if block["type"] != "thinking"]
+            item = {**item, "content": blocks}
+        kept.append(item)
+    return kept
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+async def test_ten_turns_of_a_client_that_drops_all_reasoning_over_two_workers(
+    start: Start, tmp_path, dialect: type[Agent]
+) -> None:
+    async with (
+        start("platform", options=STRICT) as rig,
+        running(rig.gateway.config, data_dir=tmp_path) as second,
+    ):
+        agent = dialect(rig.http, without_reasoning)
+        workers = (rig.gateway.base_url, second.base_url)
+        for number in range(10):
+            thought = f'"Turn {number}: ask for both cities; 思考 <b>\\n"'
+            # The turn's second step meets the other worker, and so does the next turn's first.
+            order = workers if number % 2 else workers[::-1]
+            await agent.turn(f"Weather in Paris and Rome? [[sim: reasoning={thought}]]", *order)
+        entries = rig.simulator.record.of(ENDPOINT)
+        assert len(entries) == 20
+        assert {entry.status for entry in entries} == {200}
+        thoughts = [f"Turn {number}: ask for both cities; 思考 <b>\n" for number in range(10)]
+        for number in range(10):
+            assert passed_back(entries[2 * number + 1].body) == thoughts[: number + 1]
+        last_calls = [m["tool_calls"] for m in entries[-1].body["messages"] if m.get("tool_calls")]
+        assert [len(calls) for calls in last_calls] == [2] * 10
+        for before, after in pairwise(entries):
+            messages = before.raw[: before.raw.index(b'],"tools"')]
+            assert after.raw.startswith(messages), "the prompt cache is prefix-based"
+        metrics = second.services.metrics.reasoning_replay, rig.gateway.services.metrics.reasoning_replay
+        counts = {
+            source: sum(one[source,]._value.get() for one in metrics)
+            for source in ("client_sent", "restored", "missing")
+        }
+        assert counts == {"client_sent": 0, "restored": 100, "missing": 0}
+
+
+# --- what clients do wrong: mimo-api.md 2.2 -----------------------------------------------------------------
+
+
+def renamed(name: str, value: Any) -> Change:
+    def change(items: list[Message]) -> list[Message]:
+        (message,) = items
+        text = message.pop("reasoning_content", None)
+        return [{**message, name: value(text)}] if text else [message]
+
+    return change
+
+
+def redacted(items: list[Message]) -> list[Message]:
+    """Anthropic's way after a switch of models: opaque blocks in place of thinking."""
+    (message,) = items
+    blocks = [
+        {"type": "redacted_thinking", "data": "EoQB"} if block["type"] == "thinking" else block
+        for block in message["content"]
+    ]
+    return [{**message, "content": blocks}]
+
+
+def foreign_signature(items: list[Message]) -> list[Message]:
+    (message,) = items
+    blocks = [
+        {**block, "signature": "of another vendor"} if block["type"] == "thinking" else block
+        for block in message["content"]
+    ]
+    return [{**message, "content": blocks}]
+
+
+def emptied(items: list[Message]) -> list[Message]:
+    """Codex without `include`: the reasoning item comes back as a shell."""
+    return [{**item, "content": [], "summary": []} if item["type"] == "reasoning" else item for item in items]
+
+
+def sealed_elsewhere(items: list[Message]) -> list[Message]:
+    return [
+        {**item, "content": [], "summary": [], "encrypted_content": "gAAAAAfromOpenAI"}
+        if item["type"] == "reasoning"
+        else item
+        for item in items
+    ]
+
+
+CLIENTS = [
+    pytest.param(ChatAgent, without_reasoning, "restored", id="chat: drops the unknown field"),
+    pytest.param(ChatAgent, renamed("reasoning", str), "client_sent", id="chat: renames it to reasoning"),
+    pytest.param(
+        ChatAgent,
+        renamed("reasoning_details", lambda text: [{"type": "reasoning.text", "text": text}]),
+        "client_sent",
+        id="chat: renames it to reasoning_details",
+    ),
+    pytest.param(ChatAgent, renamed("thinking", str), "restored", id="chat: renames it to thinking"),
+    pytest.param(
+        ChatAgent, renamed("reasoning_content", lambda text: ""), "restored", id="chat: sends it empty"
+    ),
+    pytest.param(
+        ChatAgent, renamed("reasoning_content", lambda text: None), "restored", id="chat: sends it as null"
+    ),
+    pytest.param(MessagesAgent, without_reasoning, "restored", id="messages: strips thinking blocks"),
+    pytest.param(MessagesAgent, redacted, "restored", id="messages: redacted_thinking"),
+    pytest.param(MessagesAgent, foreign_signature, "client_sent", id="messages: another vendor's signature"),
+    pytest.param(ResponsesAgent, without_reasoning, "restored", id="responses: drops reasoning items"),
+    pytest.param(ResponsesAgent, emptied, "restored", id="responses: reasoning items without text"),
+    pytest.param(ResponsesAgent, sealed_elsewhere, "restored", id="responses: another server's sealed blob"),
+]
+
+
+@pytest.mark.parametrize(("dialect", "change", "source"), CLIENTS)
+async def test_upstream_gets_the_exact_reasoning(
+    start: Start, dialect: type[Agent], change: Change, source: str
+) -> None:
+    async with start("platform", options=STRICT) as rig:
+        agent = dialect(rig.http, change)
+        await agent.turn('Weather in Paris and Rome? [[sim: reasoning="Two cities."]]', rig.gateway.base_url)
+        assert passed_back(forwarded(rig)[-1]) == ["Two cities."]
+        assert rig.gateway.services.metrics.reasoning_replay[source,]._value.get() == 1
+        notes = agent.headers.get("X-Mimo-Gateway-Notes", "")
+        assert ("1 restored" in notes) == (source == "restored")
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+async def test_switching_dialects_keeps_the_reasoning(start: Start, dialect: type[Agent]) -> None:
+    """Calls are known by their ids, whatever dialect they are told in: an agent behind another proxy."""
+    async with start("platform", options=STRICT) as rig:
+        first = ChatAgent(rig.http, without_reasoning)
+        first.say('Weather in Paris? [[sim: reasoning="One city."]]')
+        (call_id,) = await first.step(rig.gateway.base_url)
+        other = dialect(rig.http)
+        other.say("Weather in Paris?")
+        other.history += _called(dialect, call_id)
+        other.history += other.results([call_id])
+        await other.step(rig.gateway.base_url)
+        assert passed_back(forwarded(rig)[-1]) == ["One city."]
+
+
+def _called(dialect: type[Agent], call_id: str) -> list[Message]:
+    arguments = '{"city":"Paris"}'
+    if dialect is ChatAgent:
+        function = {"name": "get_weather", "arguments": arguments}
+        call = {"id": call_id, "type": "function", "function": function}
+        return [{"role": "assistant", "content": None, "tool_calls": [call]}]
+    if dialect is MessagesAgent:
+        block = {"type": "tool_use", "id": call_id, "name": "get_weather", "input": {"city": "Paris"}}
+        return [{"role": "assistant", "content": [block]}]
+    return [{"type": "function_call", "call_id": call_id, "name": "get_weather", "arguments": arguments}]
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+async def test_session_begun_with_another_model_gets_an_empty_text(
+    start: Start, dialect: type[Agent]
+) -> None:
+    async with start("platform") as rig:
+        agent = dialect(rig.http)
+        agent.say("Weather in Paris?")
+        agent.history += _called(dialect, "toolu_of_another_model") + agent.results(
+            ["toolu_of_another_model"]
+        )
+        await agent.step(rig.gateway.base_url)
+        assert passed_back(forwarded(rig)[-1]) == [""]
+        assert "1 missing" in agent.headers["X-Mimo-Gateway-Notes"]
+        assert rig.gateway.services.metrics.reasoning_replay["missing",]._value.get() == 1
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+async def test_upstream_that_refuses_the_empty_text_is_asked_once_more_without_thinking(
+    start: Start, dialect: type[Agent]
+) -> None:
+    async with start("platform", "platform-2", options=STRICT) as rig:
+        agent = dialect(rig.http)
+        agent.say("Weather in Paris?")
+        agent.history += _called(dialect, "toolu_of_another_model") + agent.results(
+            ["toolu_of_another_model"]
+        )
+        await agent.step(rig.gateway.base_url)
+        refused, answered = rig.simulator.record.of(ENDPOINT)
+        assert (refused.status, answered.status) == (400, 200)
+        assert refused.account == answered.account
+        assert answered.body["thinking"] == {"type": "disabled"}
+        assert passed_back(answered.body) == [None]
+        assert "thinking was switched off" in agent.headers["X-Mimo-Gateway-Notes"]
+        assert await rig.leases() == 0
+
+
+async def test_upstream_that_refuses_even_then_is_not_asked_a_third_time(start: Start) -> None:
+    async with start("platform", "platform-2") as rig:
+        rig.simulator.play(
+            'status=400 param="The reasoning_content in the thinking mode must be passed back to the API."'
+        )
+        agent = ChatAgent(rig.http)
+        agent.say("Weather in Paris?")
+        body = {"model": "mimo-v2.6-pro", **agent.body()}
+        async with rig.http.post(rig.url(agent.path), json=body) as response:
+            error = (await response.json())["error"]
+        assert response.status == 400
+        assert error["code"] == "reasoning_not_passed_back"
+        assert len(rig.simulator.record.of(ENDPOINT)) == 2
+
+
+# --- what must not change -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+async def test_nothing_is_added_when_thinking_is_off(start: Start, dialect: type[Agent]) -> None:
+    off: dict[type[Agent], dict[str, object]] = {
+        ChatAgent: {"thinking": {"type": "disabled"}},
+        MessagesAgent: {"thinking": {"type": "disabled"}},
+        ResponsesAgent: {"reasoning": {"effort": "none"}},
+    }
+    async with start("platform", options=STRICT) as rig:
+        agent = dialect(rig.http, without_reasoning, **off[dialect])
+        await agent.turn('Weather in Paris? [[sim: reasoning="kept all the same"]]', rig.gateway.base_url)
+        assert passed_back(forwarded(rig)[-1]) == [None]
+        assert "reasoning of earlier" not in agent.headers.get("X-Mimo-Gateway-Notes", "")
+
+
+async def test_studio_gets_no_reasoning_and_redis_is_not_asked(start: Start) -> None:
+    async with start("studio") as rig:
+        agent = ChatAgent(rig.http, without_reasoning)
+        await agent.turn('Weather in Paris? [[sim: reasoning="A private thought."]]', rig.gateway.base_url)
+        query = rig.simulator.record.of("studio_chat")[-1].body["query"]
+        assert query.count("A private thought.") == 1, "in the directive only"
+        replay = rig.gateway.services.metrics.reasoning_replay
+        assert sum(child._value.get() for child in replay.values()) == 0
+
+
+async def test_reasoning_of_a_streamed_answer_is_kept_too(start: Start) -> None:
+    async with start("platform", options=STRICT) as rig:
+        agent = ChatAgent(rig.http, without_reasoning)
+        agent.say('Weather in Paris? [[sim: reasoning="One city."]]')
+        body = {"model": "mimo-v2.6-pro", "stream": True, **agent.body()}
+        async with rig.http.post(rig.url(agent.path), json=body) as response:
+            raw = (await response.read()).decode()
+        call_id = raw.split('"id":"call_', 1)[1].split('"', 1)[0]
+        agent.history += _called(ChatAgent, "call_" + call_id) + agent.results(["call_" + call_id])
+        await agent.step(rig.gateway.base_url)
+        assert passed_back(forwarded(rig)[-1]) == ["One city."]
