@@ -32,6 +32,11 @@ _CREDENTIAL = re.compile(
     rb"|(?:service_?token|pass_?token|xiaomichatbot_ph|api[-_]?key)\\*[\"']? *[:=] *\\*[\"']?[^\s\"';,\\&]+",
     re.IGNORECASE,
 )
+# Every match of the pattern holds one of these, in lower case.
+_HINTS = (
+    *(b"sk-", b"tp-", b"bearer ", b"servicetoken", b"service_token", b"passtoken", b"pass_token"),
+    *(b"xiaomichatbot_ph", b"apikey", b"api-key", b"api_key"),
+)
 # Every field that any log line may carry. What is not here is dropped, and its name is told instead.
 _FIELD_NAMES = """
 ts level event service version schema
@@ -43,7 +48,8 @@ finish_reason tools_offered tools_called sieve notes
 batch_id number wait_s shard
 task host port ops_port redis accounts state reason signal library path line waited_s streams models demo
 """
-FIELDS = frozenset(_FIELD_NAMES.split())
+_CONSTANT = {"service": "mimo-gateway", "version": __version__, "schema": SCHEMA}
+FIELDS = frozenset([*_FIELD_NAMES.split(), "timestamp"])
 
 
 class Scrubber:
@@ -53,6 +59,10 @@ class Scrubber:
         self.hits = 0
 
     def clean(self, line: bytes) -> bytes:
+        # Plain searches are a hundred times as fast as the pattern, and nearly every line passes them.
+        lower = line.lower()
+        if not any(hint in lower for hint in _HINTS):
+            return line
         cleaned, count = _CREDENTIAL.subn(b"***", line)
         self.hits += count
         return cleaned
@@ -113,7 +123,9 @@ class LineWriter:
 
 
 def _allow_listed(_: object, __: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    unknown = fields.keys() - FIELDS - {"timestamp"}
+    if FIELDS.issuperset(fields):
+        return fields
+    unknown = fields.keys() - FIELDS
     kept = {name: value for name, value in fields.items() if name not in unknown}
     if unknown:
         kept["notes"] = [f"dropped field {name[:32]}" for name in sorted(unknown)]
@@ -121,8 +133,7 @@ def _allow_listed(_: object, __: str, fields: MutableMapping[str, Any]) -> Mutab
 
 
 def _stamped(_: object, __: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    ts = fields.pop("timestamp")
-    return {"ts": ts, "service": "mimo-gateway", "version": __version__, "schema": SCHEMA, **fields}
+    return {"ts": fields.pop("timestamp"), **_CONSTANT, **fields}
 
 
 class _Logger:
