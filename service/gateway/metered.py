@@ -17,7 +17,7 @@ from service.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
 
-SAMPLE_INTERVAL_S = 10.0
+SAMPLE_INTERVAL_S = 5.0
 
 
 class MeteredAccounts:
