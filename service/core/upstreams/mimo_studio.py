@@ -12,8 +12,10 @@ from urllib.parse import quote
 import orjson
 
 from service.core.conversation import Conversation, Media, MediaKind, Thinking
+from service.core.dialects.openai_chat.errors import says_overflow
 from service.core.dialects.openai_chat.tools import WEB_SEARCH
 from service.core.errors import (
+    ContextOverflow,
     GatewayError,
     InvalidRequest,
     UpstreamAccountError,
@@ -143,6 +145,8 @@ def _status_error(status: int, message: str, retry_after_s: float | None) -> Gat
         return UpstreamUnavailable(
             f"The studio answered {status}.", status=status, retry_after_s=retry_after_s
         )
+    if says_overflow(message):
+        return ContextOverflow(f"The conversation does not fit the model's context window: {message}")
     return UpstreamRefused(f"The studio refused the request: {message or status}", status=status)
 
 

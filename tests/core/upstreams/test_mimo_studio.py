@@ -23,6 +23,7 @@ from service.core.conversation import (
 )
 from service.core.dialects.openai_chat.tools import WEB_SEARCH
 from service.core.errors import (
+    ContextOverflow,
     GatewayError,
     InvalidRequest,
     UpstreamAccountError,
@@ -188,6 +189,7 @@ ENDED = "The studio session has ended; log out and in again."
         pytest.param(461, b"", UpstreamAccountError, 461, id="461: restricted for good"),
         pytest.param(403, b"", UpstreamAccountError, 403, id="403"),
         pytest.param(400, body(msg="bad query"), UpstreamRefused, 400, id="400: bad body"),
+        pytest.param(400, body(msg="prompt is too long"), ContextOverflow, None, id="400: overflow"),
         pytest.param(404, b"", UpstreamRefused, 404, id="404"),
         pytest.param(200, b"", UpstreamProtocolError, 200, id="an empty 200"),
         pytest.param(200, b"<html>", UpstreamProtocolError, 200, id="HTML in a 200"),

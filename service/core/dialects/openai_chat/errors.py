@@ -189,7 +189,7 @@ def _refusal(status: int, fault: _Fault, retry_after_s: float | None) -> Gateway
         return _account_error(status, fault, retry_after_s)
     if _OUTAGE.search(fault.text):
         return _unavailable(status, fault, retry_after_s)
-    if fault.code == "context_length_exceeded" or _OVERFLOW.search(fault.text):
+    if fault.code == "context_length_exceeded" or says_overflow(fault.text):
         return ContextOverflow(_told("The conversation does not fit the model's context window", fault))
     if _MODERATION.search(fault.text):
         return _filtered(fault)
@@ -200,6 +200,11 @@ def _refusal(status: int, fault: _Fault, retry_after_s: float | None) -> Gateway
         code=_refusal_code(fault.text),
         retry_after_s=retry_after_s,
     )
+
+
+def says_overflow(text: str) -> bool:
+    """Whether a refusal's words are about a prompt that is longer than the model's context window."""
+    return _OVERFLOW.search(text) is not None
 
 
 def _refusal_code(text: str) -> str | None:
