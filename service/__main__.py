@@ -1,4 +1,4 @@
-"""The command line: serve, worker, batches, simulator, check-config, doctor."""
+"""The command line: serve, worker, batches, keys, simulator, check-config, doctor."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any
 import structlog
 from aiohttp import http_parser
 
-from service import __version__, batches_cli, doctor
+from service import __version__, batches_cli, doctor, keys_cli
 from service.app import Gateway, running, working
 from service.config import Config
 from service.config_loader import DEMO_API_KEY, ConfigError, demo, load, overridden
@@ -70,6 +70,8 @@ def _parser() -> argparse.ArgumentParser:
     look = _command(commands, "doctor", _doctor, "reach Redis and each account, and say what is wrong")
     look.add_argument("--config", type=Path)
     look.add_argument("--data-dir", type=Path, default=Path(".mimo-gateway"))
+    issued = _command(commands, "keys", _keys, "create, list and revoke API keys that are kept in Redis")
+    keys_cli.add_arguments(issued, Path(".mimo-gateway"))
     return parser
 
 
@@ -296,6 +298,10 @@ def _check_config(arguments: argparse.Namespace) -> int:
 
 def _doctor(arguments: argparse.Namespace) -> int:
     return _run(doctor.examine(_config(arguments.config), data_dir=arguments.data_dir, say=print))
+
+
+def _keys(arguments: argparse.Namespace) -> int:
+    return _run(keys_cli.run(_config(arguments.config), arguments, print))
 
 
 def _run(work: Coroutine[Any, Any, int]) -> int:

@@ -33,6 +33,7 @@ from service.gateway.responses import Responses
 from service.gateway.system import RandomIds, SystemClock
 from service.simulator import Simulator, SimulatorOptions
 from service.store.accounts import RedisAccounts
+from service.store.api_keys import RedisKeyRegistry
 from service.store.client import Outcome, Store, connect
 from service.store.embedded import DEFAULT_DATA_DIR, EmbeddedRedis, running_url
 from service.store.health import RedisHealth
@@ -222,6 +223,7 @@ async def _wired(
     accounts: ports.Accounts = MeteredAccounts(pool, metrics, clock)
     limits: ports.Limits = MeteredLimits(key_limits, metrics, clock)
     ledger: ports.Ledger = MeteredLedger(RedisLedger(store, accounts=pool, limits=key_limits), metrics)
+    registry: ports.KeyRegistry = RedisKeyRegistry(store)
     catalogue: ports.ModelCatalogue = RedisModelCatalogue(store)
     models = Models(
         config.mimo_accounts, upstreams, catalogue, offered=config.models, aliases=config.model_aliases
@@ -271,7 +273,9 @@ async def _wired(
     services = Services(
         chat=chat,
         models=models,
-        keyring=KeyRing(config.api_keys),
+        keyring=KeyRing(
+            config.api_keys, clock=clock, registry=registry, secret_key=config.secret_key.reveal()
+        ),
         store_health=RedisHealth(store),
         objects=objects,
         responses=responses,

@@ -94,6 +94,14 @@ class ApiKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IssuedKey:
+    """A key that `mimo-gateway keys create` made: kept in Redis, not in a file. `created_at_s`: Unix time."""
+
+    key: ApiKey
+    created_at_s: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """A credential of ours at an upstream. `base_url` is the host's root, without a trailing slash or /v1.
 

@@ -6,13 +6,11 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+from service import redis_access
 from service.app import demo_accounts, upstreams_of
 from service.config import Account, AccountKind, Config
 from service.core.errors import GatewayError, UpstreamAccountError, UpstreamTimeout, UpstreamUnavailable
-from service.gateway.background import Background
 from service.gateway.ports import Upstream
-from service.store.client import connect
-from service.store.embedded import EmbeddedRedis, running_url
 from service.store.health import RedisHealth
 from service.upstream.http import Http, client_session
 
@@ -46,17 +44,12 @@ async def _account(account: Account, upstream: Upstream, say: Callable[[str], No
 
 
 async def _redis(config: Config, stack: AsyncExitStack, data_dir: Path, say: Callable[[str], None]) -> bool:
-    url = config.redis_url.reveal()
-    what = "Redis"
-    if url == "embedded":
-        what = "embedded Redis"
-        url = running_url(data_dir) or (await stack.enter_async_context(EmbeddedRedis(data_dir))).url
-    background = Background()
-    store = connect(url, spawn=background.spawn)
-    stack.push_async_callback(store.aclose)
-    stack.push_async_callback(background.drain, timeout_s=1.0)
-    trouble = await RedisHealth(store).check()
+    what = "embedded Redis" if config.redis_url.reveal() == "embedded" else "Redis"
+    health = RedisHealth(await redis_access.opened(config, stack, data_dir))
+    trouble = await health.check()
     say(f"[ ok ] {what} answers" if trouble is None else f"[FAIL] {what}: {trouble}")
+    if trouble is None and (warning := await health.warning()) is not None:
+        say(f"[warn] {what}: {warning}")
     return trouble is None
 
 

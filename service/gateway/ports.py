@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from service.config import Account, ApiKey
+from service.config import Account, ApiKey, IssuedKey
 from service.core.conversation import Conversation
 from service.core.events import Usage
 from service.core.leases import AccountHealth, Admission, Lease, Penalty
@@ -78,6 +78,26 @@ class Limits(Protocol):
 
     async def renew(self, admissions: Sequence[Admission]) -> None:
         """Keep the concurrency slots of running requests from expiring."""
+        ...
+
+
+class KeyRegistry(Protocol):
+    """API keys that were issued while the gateway runs. Every method raises StoreUnavailable."""
+
+    async def find(self, key_id: str) -> ApiKey | None:
+        """The key of that id; None for one that never was, or was revoked."""
+        ...
+
+    async def add(self, issued: IssuedKey) -> bool:
+        """False when there is a key of that id already: nothing was changed."""
+        ...
+
+    async def remove(self, key_id: str) -> bool:
+        """False when there was none."""
+        ...
+
+    async def every(self) -> Sequence[IssuedKey]:
+        """All of them, the oldest first."""
         ...
 
 

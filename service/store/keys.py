@@ -27,6 +27,7 @@ A `{tag}` decides a key's place in a Redis Cluster; all keys of one script share
 | `mgw:{k:<key_id>}:events:<response_id>` | stream | events of a background response | 1 h idle |
 | `mgw:{k:<key_id>}:runner:<response_id>` | string | sign of life of who runs it | 15 s |
 | `mgw:{k:<key_id>}:stop:<response_id>` | string | cancel or delete, for the runner | 1 h |
+| `mgw:{keys}:issued` | hash | key_id -> an issued API key: name, digest, limits | until revoked |
 | `mgw:{models}:catalogue` | hash | account -> its models, as JSON | 1 day |
 
 Decisions read times that are stored in the values; lifetimes only clean up.
@@ -56,6 +57,7 @@ QUEUE = _POOL + "queue"
 WAITERS = _POOL + "waiters"
 WORKERS = _POOL + "workers"
 NOT_STICKY = _POOL + "sticky:"
+ISSUED = PREFIX + "{keys}:issued"
 CATALOGUE = PREFIX + "{models}:catalogue"
 
 

@@ -68,7 +68,7 @@ async def _answered(
         return web.Response(status=204, headers=cors)
     try:
         if record.route != "ops":
-            _authenticate(request, services, record)
+            await _authenticate(request, services, record)
         response = await handler(request)
     except asyncio.CancelledError:
         if not services.open_requests.was_ended():
@@ -98,11 +98,12 @@ def _record(request: web.Request, services: Services) -> RequestRecord:
     )
 
 
-def _authenticate(request: web.Request, services: Services, record: RequestRecord) -> None:
+async def _authenticate(request: web.Request, services: Services, record: RequestRecord) -> None:
     if request.path in OPEN_PATHS:
         return
+    presented = presented_key(request)
     try:
-        key = services.keyring.find(presented_key(request))
+        key = services.keyring.known(presented) or await services.keyring.find(presented)
     except Unauthenticated as error:
         services.metrics.auth_failures[error.code or "invalid_api_key",].inc()
         raise

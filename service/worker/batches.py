@@ -263,7 +263,7 @@ class BatchWorker:
             self._wake.set()
 
     async def _handle(self, claim: Claim) -> None:
-        key = self._keyring.with_id(claim.key_id)
+        key = await self._patiently(lambda: self._keyring.with_id(claim.key_id))
         if key is None:
             await self._patiently(lambda: self._queue.postpone(claim, _UNKNOWN_KEY))
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 
-from service.config import ApiKey
+from service.config import ApiKey, IssuedKey
 from service.core.errors import StoreUnavailable
 from service.core.response_events import KeptEvents, StopWord
 
@@ -142,3 +142,40 @@ class FakeStoreHealth:
 
     async def check(self) -> str | None:
         return self.trouble
+
+
+class FakeKeyRegistry:
+    """Fits ports.KeyRegistry. `lookups` counts what `find` was asked; while `is_away` everything fails."""
+
+    def __init__(self) -> None:
+        self.keys: dict[str, IssuedKey] = {}
+        self.lookups = 0
+        self.is_away = False
+
+    def put(self, issued: IssuedKey) -> None:
+        self.keys[issued.key.key_id] = issued
+
+    async def find(self, key_id: str) -> ApiKey | None:
+        self._ask()
+        self.lookups += 1
+        issued = self.keys.get(key_id)
+        return None if issued is None else issued.key
+
+    async def add(self, issued: IssuedKey) -> bool:
+        self._ask()
+        if issued.key.key_id in self.keys:
+            return False
+        self.put(issued)
+        return True
+
+    async def remove(self, key_id: str) -> bool:
+        self._ask()
+        return self.keys.pop(key_id, None) is not None
+
+    async def every(self) -> Sequence[IssuedKey]:
+        self._ask()
+        return sorted(self.keys.values(), key=lambda one: (one.created_at_s, one.key.name))
+
+    def _ask(self) -> None:
+        if self.is_away:
+            raise StoreUnavailable("The gateway's store does not answer.", code="store_unavailable")
