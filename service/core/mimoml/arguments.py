@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable
 
 from service.core.conversation import ToolKind, ToolSpec
 from service.core.mimoml.elements import plain_text, value_of_elements
-from service.core.mimoml.jsontext import JSONValue, encode, escaped, quoted
+from service.core.mimoml.jsontext import JSONValue, Number, decode_loose, encode, escaped, quoted
 from service.core.mimoml.names import Names
-from service.core.mimoml.schema import Schema, value_of_text
+from service.core.mimoml.schema import Schema, coerced, value_of_text
 
 _CUSTOM_SCHEMA = {"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]}
 
@@ -200,10 +200,32 @@ class Arguments:
         return Parameter(self._write, head, self._tool.schema.member(key), is_native)
 
     def give(self, name: str, value: JSONValue) -> None:
-        """A parameter whose value is known."""
-        if name not in self.given:
-            self._write(("{" if not self.given else ", ") + f"{quoted(name)}: {encode(value)}")
-            self.given.add(name)
+        """A parameter whose value is known, given once."""
+        self._write(("{" if not self.given else ", ") + f"{quoted(name)}: {encode(value)}")
+        self.given.add(name)
 
     def close(self) -> None:
         self._write("}" if self.given else "{}")
+
+
+def members_of(value: JSONValue, tool: Tool) -> dict[str, JSONValue] | None:
+    """What stands behind "arguments" as members: an object, an object as a string, or nothing."""
+    if isinstance(value, str) and not isinstance(value, Number):
+        try:
+            inner = decode_loose(value) if value.strip() else {}
+        except ValueError:
+            inner = None
+        if isinstance(inner, dict) and not (tool.is_custom and "input" not in inner):
+            value = inner
+        elif tool.sole_parameter is not None:
+            value = {tool.sole_parameter: value}
+    elif value is None:
+        value = {}
+    if not isinstance(value, dict):
+        return None
+    schema = tool.schema
+    members: dict[str, JSONValue] = {}
+    for key, item in value.items():
+        name = tool.names.resolved(key) or key
+        members.setdefault(name, coerced(item, schema.member(name)))
+    return members

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from service.core.mimoml.arguments import Arguments, Parameter, Scraps, Tool
+from service.core.mimoml.arguments import Arguments, Parameter, Scraps, Tool, members_of
 from service.core.mimoml.elements import value_of_elements
 from service.core.mimoml.grammar import (
     CLOSE_BRACKETS,
@@ -180,8 +180,6 @@ class CallModes(State):
                 if tag.is_empty:
                     self._value_ends()
             else:
-                if tag.is_close and self._loose:
-                    self._settle_loose(is_end=False)
                 self._use(tag.end)
         elif tag.kind is Kind.NONE:
             self._use(tag.end)
@@ -207,13 +205,22 @@ class CallModes(State):
             if not self._is_wrapped:
                 self._mode = Mode.PLAIN
             return
-        rest = self._settle_loose(is_end=True) if self._loose else ""
+        rest = self._settle_loose() if self._loose else ""
+        if rest and not self._has_required():
+            # What it was given could not be read: executing it without would be another call.
+            self._mode = Mode.AFTER if self._outlet.is_seen else Mode.PLAIN
+            self._abandon()
+            return
         if not self._has_json:
             self._arguments.close()
         self._outlet.close_call(is_repaired=self._is_repaired)
         self._tool, self._fed = None, None
         if rest:
             self._speak(False, rest)
+
+    def _has_required(self) -> bool:
+        given = self._stream.keys if self._has_json else self._arguments.given
+        return self._tool is not None and set(self._tool.required) <= set(given)
 
     # --- inside a parameter ---------------------------------------------------------------------------------
 
@@ -273,7 +280,7 @@ class CallModes(State):
         else:
             self._loose.extend(self._sink.parts)
 
-    def _settle_loose(self, *, is_end: bool) -> str:
+    def _settle_loose(self) -> str:
         """What text without a parameter's tag means; the text itself where it means nothing."""
         parts, self._loose = self._loose, []
         text = "".join(text for _, text in parts)
@@ -282,7 +289,7 @@ class CallModes(State):
         if tool is None or not text.strip():
             return ""
         self._is_repaired = True
-        if is_end and not arguments.given and not self._has_json:
+        if not arguments.given and not self._has_json:
             members = _members(text, tool)
             if members is not None:
                 for name, value in members.items():
@@ -368,15 +375,10 @@ def _members(text: str, tool: Tool) -> dict[str, JSONValue] | None:
     if tool.is_custom and not text.lstrip().startswith('{"input"'):
         return None
     try:
-        value = decode_loose(text)
-        if isinstance(value, dict):
-            return {str(name): item for name, item in value.items()}
-    except ValueError:
-        pass
-    try:
+        if text.lstrip().startswith("{"):
+            return members_of(decode_loose(text), tool)
         value = value_of_elements(text, tool.schema)
     except ValueError:
         return None
-    if isinstance(value, dict) and all(tool.names.resolved(name) for name in value):
-        return value
-    return None
+    is_meant = isinstance(value, dict) and all(tool.names.resolved(name) for name in value)
+    return members_of(value, tool) if is_meant else None

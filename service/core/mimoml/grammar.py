@@ -353,21 +353,22 @@ class Vocabulary:
 
     def _ask_odd(self, text: str, position: int, is_final: bool) -> Tag | Answer:
         """The same for text with characters that are read as others; a small window first."""
-        for length in (96, 8192):
-            window = text[position : position + length]
-            plain, origin = _plain(window)
-            if len(window) - len(plain) > _MAX_ZERO_WIDTH:
-                return Answer.NO
-            is_whole = position + length >= len(text)
-            match = self._full.match(plain)
-            if match is not None:
-                end = origin[match.end() - 1] + 1
-                return _tag(match, match.group(), position + end, window, origin)
-            if self._partial.match(plain) is None:
-                return Answer.NO
-            if is_whole:
-                return Answer.NO if is_final else Answer.MAYBE
-        return Answer.NO
+        answer = self._ask_window(text, position, 96, is_final)
+        if answer is Answer.MAYBE and position + 96 < len(text):
+            return self._ask_window(text, position, _MAX_TAG, is_final)
+        return answer
+
+    def _ask_window(self, text: str, position: int, length: int, is_final: bool) -> Tag | Answer:
+        window = text[position : position + length]
+        plain, origin = _plain(window)
+        if len(window) - len(plain) > _MAX_ZERO_WIDTH:
+            return Answer.NO
+        match = self._full.match(plain)
+        if match is not None:
+            end = origin[match.end() - 1] + 1
+            return _tag(match, match.group(), position + end, window, origin)
+        is_open = not is_final or position + length < len(text)
+        return Answer.MAYBE if is_open and self._partial.match(plain) else Answer.NO
 
 
 def _plain(window: str) -> tuple[str, list[int]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from service.core.mimoml.arguments import Tool
+from service.core.mimoml.arguments import Tool, members_of
 from service.core.mimoml.callmodes import CallModes
 from service.core.mimoml.grammar import (
     JSON_BEGINNING,
@@ -15,9 +15,8 @@ from service.core.mimoml.grammar import (
     Tag,
 )
 from service.core.mimoml.jsonstream import JSONStream
-from service.core.mimoml.jsontext import JSONValue, Number, decode_loose
+from service.core.mimoml.jsontext import JSONValue, decode_loose
 from service.core.mimoml.linecall import Nesting, StringDecoder
-from service.core.mimoml.schema import coerced
 from service.core.mimoml.state import Mode
 
 _STRING_BEGINS_OBJECT = re.compile(r'"(?:[ \t\r\n]|\\[nrt])*\{')
@@ -128,7 +127,7 @@ class JSONModes(CallModes):
             self._stream.close()
             self._json_ends()
         else:
-            is_seen = self._outlet.lane_is_open
+            is_seen = self._outlet.is_seen
             self._abandon()
             self._mode = Mode.AFTER if is_seen else Mode.PLAIN
 
@@ -225,28 +224,5 @@ class JSONModes(CallModes):
         key = next((key for key in _ARGUMENT_KEYS if key in value), None)
         if tool is None or key is None:
             return None
-        members = _argument_members(value[key], tool)
+        members = members_of(value[key], tool)
         return None if members is None else (tool, members)
-
-
-def _argument_members(value: JSONValue, tool: Tool) -> dict[str, JSONValue] | None:
-    """What stands behind "arguments" as members: an object, an object as a string, or nothing."""
-    if isinstance(value, str) and not isinstance(value, Number):
-        try:
-            inner = decode_loose(value) if value.strip() else {}
-        except ValueError:
-            inner = None
-        if isinstance(inner, dict) and not (tool.is_custom and "input" not in inner):
-            value = inner
-        elif tool.sole_parameter is not None:
-            value = {tool.sole_parameter: value}
-    elif value is None:
-        value = {}
-    if not isinstance(value, dict):
-        return None
-    schema = tool.schema
-    members: dict[str, JSONValue] = {}
-    for key, item in value.items():
-        name = tool.names.resolved(key) or key
-        members.setdefault(name, coerced(item, schema.member(name)))
-    return members

@@ -28,11 +28,16 @@ _BLANK = re.compile("[ \t\r\n]+")
 _NOT_PLAIN = {
     '"': re.compile('["\\\\\x00-\x1f\ud800-\udfff]'),
     "'": re.compile("['\"\\\\\x00-\x1f\ud800-\udfff]"),
+    "”": re.compile('[”"\\\\\x00-\x1f\ud800-\udfff]'),
 }
-_QUOTES = {'"': '"', "'": "'", "“": '"', "”": '"'}
+_QUOTES = {'"': '"', "'": "'", "“": "”", "”": "”"}
 _LITERAL_END = re.compile("[,\\]}\n<]")
 _BARE_KEY_END = re.compile("[:,}<\n]")
 _WORDS = {"true": "true", "false": "false", "null": "null", "none": "null"}
+
+
+_HIGH_HALF = re.compile("u[dD][89abAB]")
+_LOW_HALF = re.compile(r"\\u[dD][c-fC-F]")
 
 
 class _State(Enum):
@@ -90,6 +95,7 @@ class JSONStream:
         self._is_key = False
         self._quote = '"'
         self._escape = ""
+        self._high = ""  # the escaped first half of a pair; alone it becomes U+FFFD, for strict readers
         self._literal: list[str] = []
         self.keys: set[str] = set()  # of the outermost object, as far as their values are complete
         self.is_repaired = False
@@ -102,7 +108,7 @@ class JSONStream:
     def is_lane(self) -> bool:
         """Inside a string that leaves as it comes."""
         is_plain = self._state is _State.STRING and self._quote == '"'
-        return is_plain and self._pieces is None and not self._muted_at
+        return is_plain and self._pieces is None and not self._muted_at and not self._high
 
     @property
     def can_close(self) -> bool:
@@ -281,6 +287,12 @@ class JSONStream:
 
     def _characters(self, text: str) -> None:
         """More of the string, escaped already."""
+        if self._high:
+            is_pair = _LOW_HALF.match(text) is not None
+            text = (self._high if is_pair else "\ufffd") + text
+            self._high, self.is_repaired = "", self.is_repaired or not is_pair
+        elif text[:1] == "\\" and _LOW_HALF.match(text) is not None:
+            text, self.is_repaired = "\ufffd", True
         if self._pieces is not None:
             self._pieces.append(text)
         else:
@@ -295,6 +307,7 @@ class JSONStream:
             self._characters(text[position : match.start()])
         character = match.group()
         if character == self._quote:
+            self._characters("")
             if self._is_key:
                 self._end_key()
             else:
@@ -326,7 +339,11 @@ class JSONStream:
             self._escape += character
             if len(self._escape) == 5:
                 self._state = _State.STRING
-                self._characters("\\" + self._escape)
+                if _HIGH_HALF.match(self._escape) is not None:
+                    self._characters("")
+                    self._high = "\\" + self._escape
+                else:
+                    self._characters("\\" + self._escape)
             return position + 1
         self._state = _State.STRING
         self.is_repaired = True
@@ -396,8 +413,10 @@ class JSONStream:
             self._pieces = [escaped(raw.strip())]
             self._end_key()
         else:
-            self._put(self._literal_value(raw))
+            value = raw.rstrip(" \t\r")
+            self._put(self._literal_value(value))
             self._end_value()
+            self._gap.append(raw[len(value) :])
         return match.start()
 
     def _literal_value(self, raw: str) -> str:

@@ -39,6 +39,8 @@ def escaped(text: str) -> str:
 
 def _escape(match: re.Match[str]) -> str:
     character = match.group()
+    if character >= "\ud800":  # half a pair: strict readers refuse it in any form
+        return "\ufffd"
     return _SHORT.get(character) or f"\\u{ord(character):04x}"
 
 
@@ -188,7 +190,4 @@ def decode_loose(text: str) -> JSONValue:
         repaired = json_repair.repair_json(text, ensure_ascii=False, skip_json_loads=True)
     except RecursionError as error:
         raise ValueError("too deep") from error
-    value = decode(repaired) if isinstance(repaired, str) else None
-    if not isinstance(value, list | dict):
-        raise ValueError("no object and no array")
-    return value
+    return decode(str(repaired))

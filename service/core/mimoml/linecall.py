@@ -83,9 +83,7 @@ def arguments_of_line(text: str) -> list[tuple[str | None, JSONValue, bool]]:
     """
     if text.lstrip()[:1] == "{":
         value = decode_loose(text)
-        if not isinstance(value, dict):
-            raise ValueError("no object")
-        return [(key, item, False) for key, item in value.items()]
+        return [(key, item, False) for key, item in value.items()] if isinstance(value, dict) else []
     members: list[tuple[str | None, JSONValue, bool]] = []
     position = len(text) - len(text.lstrip())
     while position < len(text):
@@ -107,10 +105,7 @@ def _value(text: str, position: int, *, is_named: bool) -> tuple[JSONValue, bool
         body = quoted[1] if quoted[1] is not None else quoted[2]
         return _ESCAPE.sub(_unescaped, body), True, quoted.end()
     if text[position : position + 1] in ("[", "{"):
-        nesting = Nesting()
-        end = nesting.feed(text, position)
-        if nesting.depth:
-            raise ValueError("bracket without end")
+        end = Nesting().feed(text, position)
         return decode_loose(text[position:end]), False, end
     end = past(_BARE, text, position)
     word = text[position:end].strip()

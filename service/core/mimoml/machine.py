@@ -39,7 +39,7 @@ class Machine(TextModes):
 
     def is_quiet(self, *, is_reasoning: bool) -> bool:
         """Text of this channel without a bracket, backtick, backslash or line end is just text."""
-        if self._buffer or self._mode is not Mode.PLAIN or self._is_fresh:
+        if self._buffer or self._mode is not Mode.PLAIN or (self._is_fresh and not is_reasoning):
             return False
         return (self._reasoning_context if is_reasoning else self._text_context).is_quiet
 
@@ -78,11 +78,10 @@ class Machine(TextModes):
         self._mode = Mode.PLAIN
 
     def _turn_to(self, is_reasoning: bool) -> None:
-        if self._tool is None or not self._policy.finds_calls_in_reasoning:
-            if is_reasoning and self._tool is None:
-                self.finish(is_normal=False)
-            elif not is_reasoning:
-                self._seam = len(self._buffer)
+        if not is_reasoning:
+            self._seam = len(self._buffer)
+        elif self._tool is None:
+            self.finish(is_normal=False)
         self._is_reasoning = is_reasoning
 
     def _run(self) -> None:
@@ -124,8 +123,7 @@ class Machine(TextModes):
     def _end_of_call(self, *, is_normal: bool) -> None:
         if self._is_refused or self._tool is None:
             return
-        given = self._stream.keys if self._has_json else self._arguments.given
-        if is_normal and set(self._tool.required) <= set(given) and not self._loose:
+        if is_normal and self._has_required() and not self._loose:
             self._is_repaired = True
             self._complete()
         else:

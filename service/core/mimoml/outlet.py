@@ -104,7 +104,7 @@ class Outlet:
         return self._index if is_open else -1
 
     @property
-    def lane_is_open(self) -> bool:
+    def is_seen(self) -> bool:
         """The open call is being given out."""
         return self._call is not _NO_CALL and self._call_leaves
 
@@ -207,10 +207,7 @@ class Outlet:
             self._events.append(ToolCallEnd(self._index))
             self._count(call)
         elif call.is_native or not self._policy.native_calls:
-            if self._queue:
-                self._queue.append(call)
-            else:
-                self._give(call)
+            self._give(call)
         elif self._copied(call, self._natives):
             self.notice("leak_removed", call.markup)
         else:

@@ -244,15 +244,8 @@ def _is_plain_safe(key: str, value: JSONValue, tool: Tool | None) -> bool:
     else:
         sink.text(_armoured(encode(value)))
     sink.end()
-    try:
-        return decode("".join(pieces)) == value and _same_kind(decode("".join(pieces)), value)
-    except ValueError:
-        return False
-
-
-def _same_kind(one: JSONValue, other: JSONValue) -> bool:
-    """Numbers are text here: "3" the string and 3 the number compare equal."""
-    return encode(one) == encode(other)
+    # As text: Number("3") and "3" compare equal, but are not the same.
+    return encode(decode("".join(pieces))) == encode(value)
 
 
 # --- results ------------------------------------------------------------------------------------------------

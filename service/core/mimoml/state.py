@@ -125,8 +125,6 @@ class State:
     def _speak(self, is_reasoning: bool, text: str, *, is_tracked: bool = False) -> None:
         if not is_tracked:
             (self._reasoning_context if is_reasoning else self._text_context).pass_over(text)
-        if not is_reasoning and self._is_fresh and text.strip():
-            self._is_fresh = False
         self._outlet.text(text, is_reasoning=is_reasoning)
 
     def _keep(self, end: int) -> None:

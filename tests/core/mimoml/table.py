@@ -146,7 +146,9 @@ def regenerate() -> None:
     for name, cases in tables().items():
         path = GOLDEN / f"{name}.txt"
         head = path.read_text(encoding="utf-8").partition("\n== ")[0]
-        path.write_text("\n".join([head, *(write_case(case, outcome(case)) for case in cases)]), encoding="utf-8")
+        path.write_text(
+            "\n".join([head, *(write_case(case, outcome(case)) for case in cases)]), encoding="utf-8"
+        )
 
 
 if __name__ == "__main__":

@@ -105,7 +105,8 @@ def test_four_times_the_input_takes_less_than_eight_times_as_long(kind: str, pie
 def test_a_megabyte_costs_per_byte_what_ten_kilobytes_cost() -> None:
     """Arguments of 10 KB, 100 KB and 1 MB in 4-character pieces; with room for a busy machine."""
     per_byte = [
-        min(_seconds(INPUTS["CDATA"](size), 4) / size for _ in range(3)) for size in (10_000, 100_000, 1_000_000)
+        min(_seconds(INPUTS["CDATA"](size), 4) / size for _ in range(3))
+        for size in (10_000, 100_000, 1_000_000)
     ]
     assert max(per_byte) < 1.8 * min(per_byte)
 

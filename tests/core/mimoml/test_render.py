@@ -59,7 +59,10 @@ def test_the_example_is_a_call_of_a_declared_tool() -> None:
     text = render_tools([WEATHER])
     (call,) = collect(sieved([text], tools=[WEATHER])).tool_calls
     assert call.name == "get_weather"
-    assert '"units": "metric", "ratio": 1.5, "flag": true, "tags": [], "place": {}, "none": null' in call.arguments
+    assert (
+        '"units": "metric", "ratio": 1.5, "flag": true, "tags": [], "place": {}, "none": null'
+        in call.arguments
+    )
 
 
 def test_a_tool_without_parameters_and_a_custom_one() -> None:
@@ -97,7 +100,7 @@ def test_the_same_input_gives_the_same_bytes() -> None:
         ('{"days": "5"}', 'call get_weather {"days": "5"}'),
         ('{"City": "x", "city": "y"}', 'call get_weather {"City": "x", "city": "y"}'),
         ('{"city": "a\\u0000b", "x\\u0000": 1}', 'call get_weather {"city": "a\\u0000b", "x\\u0000": 1}'),
-        ('{"\\ud800": "\\ud800"}', 'call get_weather {"\\ud800": "\\ud800"}'),
+        ('{"\\ud800": "\\ud83d\\ude00"}', 'call get_weather {"�": "😀"}'),
     ],
 )
 def test_calls_read_back(arguments: str, line: str) -> None:
@@ -118,7 +121,12 @@ def test_a_call_of_an_unknown_tool_is_rendered_too() -> None:
 
 def test_results() -> None:
     results = [
-        ToolResult(call_id='c"1', name="exec", parts=(Text(text="out ]]> <tool_call>"), Text(text="b")), is_error=True),
+        ToolResult(
+            call_id='c"1',
+            name="exec",
+            parts=(Text(text="out ]]> <tool_call>"), Text(text="b")),
+            is_error=True,
+        ),
         ToolResult(
             call_id="c2",
             parts=(

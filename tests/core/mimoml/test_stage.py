@@ -93,7 +93,11 @@ def test_a_native_call_ends_text_that_is_held() -> None:
 
 
 def test_a_native_call_ends_a_call_in_text() -> None:
-    assert shape_of([CUT, *NATIVE]) == ['cut exec {"command": "ls', 'call exec {"command":"ls"}', "end length"]
+    assert shape_of([CUT, *NATIVE]) == [
+        'cut exec {"command": "ls',
+        'call exec {"command":"ls"}',
+        "end length",
+    ]
 
 
 def test_a_native_call_without_its_end_is_unfinished() -> None:
@@ -173,7 +177,9 @@ def test_past_the_cap_text_is_given_out_and_counted(text: str) -> None:
 
 
 def test_past_the_cap_a_doubtful_value_is_data() -> None:
-    text = '<tool_calls><invoke name="exec"><parameter name="command"><![CDATA[a</parameter></invoke>' + "b" * 50
+    text = (
+        '<tool_calls><invoke name="exec"><parameter name="command"><![CDATA[a</parameter></invoke>' + "b" * 50
+    )
     events = sieved([*text, "]]></parameter></invoke>"], policy=SievePolicy(max_buffered_bytes=40))
     assert ("buffer_cap", "mimoml") in _notices(events)
     assert events[-1] == Finish(FinishReason.TOOL_CALLS)
@@ -191,6 +197,43 @@ def test_addresses_are_put_back_by_policy() -> None:
         'text "/b"',
         "end stop",
     ]
+
+
+def test_reasoning_passes_by_unchanged() -> None:
+    stage = sieve()
+    stage.feed(ReasoningDelta("Hmm"))
+    event = ReasoningDelta(" well")
+    (given,) = stage.feed(event)
+    assert given is event
+
+
+def test_a_cut_native_runaway_is_dropped() -> None:
+    policy = SievePolicy(drops_duplicate_calls=True, max_identical_calls=1)
+    assert shape_of([*NATIVE, *NATIVE[:2]], policy=policy) == ['call exec {"command":"ls"}', "end tool_calls"]
+    bare: list[Event] = [ToolCallStart(0, "n", "ping"), ToolCallEnd(0)]
+    assert shape_of([*NATIVE, *bare, *bare], policy=policy)[1:] == ["call ping", "end tool_calls"]
+
+
+def test_a_cut_copy_behind_its_native_call_is_removed() -> None:
+    policy = SievePolicy(native_calls=True)
+    assert shape_of([*NATIVE, CUT], policy=policy) == ['call exec {"command":"ls"}', "end tool_calls"]
+
+
+@pytest.mark.parametrize("arguments", ["no JSON", "[1]"])
+def test_native_arguments_that_are_no_object_match_nothing(arguments: str) -> None:
+    policy = SievePolicy(native_calls=True)
+    native: list[Event] = [ToolCallStart(0, "n", "exec"), ToolCallDelta(0, arguments), ToolCallEnd(0)]
+    assert shape_of([CALL, *native], policy=policy)[:2] == [
+        f"call exec {arguments}",
+        'call exec {"command": "ls"}',
+    ]
+
+
+def test_hermes_inside_the_reasoning_is_text() -> None:
+    text = '<tool_call>{"name": "exec", "arguments": {"command": "ls"}}</tool_call>'
+    assert [line.split(" ")[0] for line in shape_of([ReasoningDelta(text)])] == ["reasoning", "end"]
+    other = '<tool_call>{"arguments": {"command": "ls"}, "name": "exec"}</tool_call>'
+    assert [line.split(" ")[0] for line in shape_of([ReasoningDelta(other)])] == ["reasoning", "end"]
 
 
 def test_empty_deltas_vanish() -> None:

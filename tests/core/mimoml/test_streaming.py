@@ -39,7 +39,7 @@ def _fragments(events: list[Event]) -> str:
         ('<tool_calls><invoke name="exec', '">'),
         ("<tool_calls><invoke name=exec", ">"),
         ('<tml:function_calls><invoke name="exec', '">'),
-        ('<tool_call>{"name": "exec", "arguments":', ' {'),
+        ('<tool_call>{"name": "exec", "arguments":', " {"),
         ('<tool_call>{"name": "exec", "arguments": "', "{"),
         ('<invoke name="exec">\n', '<parameter name="command">'),
         ("<function=exec>", "<parameter=command>"),
@@ -116,7 +116,7 @@ def test_a_wrapper_is_held_to_the_next_character_that_is_not_blank() -> None:
 def test_long_string_is_out_before_the_call_closes() -> None:
     content = "line of code\n" * 8_000
     stage = sieve()
-    _fed(stage, '<tool_call><function=write_file><parameter=path>a</parameter><parameter=content>')
+    _fed(stage, "<tool_call><function=write_file><parameter=path>a</parameter><parameter=content>")
     out = "".join(
         _fragments(stage.feed(TextDelta(content[start : start + 4]))) for start in range(0, len(content), 4)
     )
