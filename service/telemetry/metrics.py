@@ -89,14 +89,10 @@ class Watched:
         yield CounterMetricFamily(self._name, self._text, value=self.read())
 
 
-_BOOKED_AT_ONCE = 16
-
-
 class Metrics:
     """The process's registry, and how requests, accounts and calls of Redis are booked in it."""
 
     def __init__(self) -> None:
-        self._booked: list[tuple[RequestRecord, float]] = []
         self.registry = CollectorRegistry()
         for collector in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR):
             self.registry.register(collector)
@@ -306,22 +302,8 @@ class Metrics:
 
     # --- booking --------------------------------------------------------------------------------------------
 
-    def book(self, record: RequestRecord, *, duration_s: float) -> None:
-        """Note a finished request, to be observed with others or before the next `render`: one alone, in a
-        cold
-        cache, costs thrice what it costs in a row (measured: 100 us)."""
-        self._booked.append((record, duration_s))
-        if len(self._booked) >= _BOOKED_AT_ONCE:
-            self.flush()
-
-    def flush(self) -> None:
-        """Observe what is booked."""
-        booked, self._booked = self._booked, []
-        for record, duration_s in booked:
-            self.observe(record, duration_s=duration_s)
-
     def observe(self, record: RequestRecord, *, duration_s: float) -> None:
-        """Count one finished request."""
+        """Book one finished request."""
         model = labels.model_label(record.model)
         stream = "true" if record.streams else "false"
         self.requests[record.route, model, stream, record.outcome, str(record.status)].inc()
@@ -408,7 +390,6 @@ class Metrics:
 
     def render(self) -> bytes:
         """The exposition text. Called in a thread: a large registry takes milliseconds."""
-        self.flush()
         return generate_latest(self.registry)
 
     def names(self) -> Iterable[str]:

@@ -151,6 +151,6 @@ def _cors_headers(request: web.Request, services: Services) -> dict[str, str]:
 
 def _tell(services: Services, record: RequestRecord) -> None:
     duration_s = services.clock.monotonic_s() - record.started_at_s
-    services.metrics.book(record, duration_s=duration_s)
+    services.metrics.observe(record, duration_s=duration_s)
     if record.route != "ops":
         log.info("request_ended", **request_fields(record, duration_s=duration_s))
