@@ -211,11 +211,9 @@ class JSONModes(CallModes):
             value = decode_loose(text)
         except ValueError:
             return None
-        return self._call_of(value)
+        return self._call_of(value) if isinstance(value, dict) else None
 
-    def _call_of(self, value: JSONValue) -> tuple[Tool, dict[str, JSONValue]] | None:
-        if not isinstance(value, dict):
-            return None
+    def _call_of(self, value: dict[str, JSONValue]) -> tuple[Tool, dict[str, JSONValue]] | None:
         inner = value.get("function")
         if isinstance(inner, dict):
             value = inner

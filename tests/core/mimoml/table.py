@@ -41,7 +41,7 @@ _WRITTEN = re.compile(r"\\u\{([0-9a-f]*)\}")
 
 @dataclass(frozen=True)
 class Case:
-    """One row. `segments` are (channel, text): "text", "reasoning", or "native" with its name and arguments."""
+    """One row. `segments` are (channel, text): "text", "reasoning", or "native" with name and arguments."""
 
     name: str
     segments: tuple[tuple[str, str], ...]

@@ -4,6 +4,7 @@ Ratios within one run and with room: four times the input, less than eight times
 several runs is compared, so a busy machine does not decide.
 """
 
+# ruff: noqa: E501 - one kind of input a line
 from __future__ import annotations
 
 import time

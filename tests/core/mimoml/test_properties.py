@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random
+import random  # noqa: TID251 - seeded, so every run is the same
 
 import orjson
 import pytest
@@ -25,7 +25,8 @@ _ATOMS = [
     "<tool_call>", "</tool_call>", "<function=exec>", "<function=write_file>", "</function>",
     "<parameter=command>", "<parameter=content>", '{"name":"exec","arguments":{"command":"', '"}}', "{", "}",
     '"', ",", ":", "\\", 'TOOL_CALL: exec(command="x")', "TOOL_CALL: ", "\nTOOL_CALL: exec(", "<think>",
-    "</think>", "hello ", "3", "true", "null", " ", "  ", "｜", "＜", "〈", "\u200b", "\u2028", "\0", "é", "漢",
+    "</think>", "hello ", "3", "true", "null", " ", "  ", "｜", "＜", "〈", "\u200b", "\u2028", "\0", "é",
+    "漢",
     "[1, 2]", '{"a": 1}', "- ", "1. ", "\t", "<<", "/>", "<item>", "</item>", '<param name="command">',
     "</param>", "<function_call>", "</function_call>", '{"name": "exec", ', "'", "{{name}}", "😀",
 ]  # fmt: skip
@@ -81,7 +82,7 @@ def _text(events: list[Event]) -> str:
     return "".join(event.text for event in events if isinstance(event, TextDelta))
 
 
-# --- arguments ------------------------------------------------------------------------------------------------
+# --- arguments ----------------------------------------------------------------------------------------------
 
 keys = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
 values = st.recursive(
@@ -155,7 +156,7 @@ def test_fragments_of_a_string_concatenate_to_the_oracle(content: str, length: i
     assert orjson.loads(joined) == {"command": content}
 
 
-# --- fuzz -----------------------------------------------------------------------------------------------------
+# --- fuzz ---------------------------------------------------------------------------------------------------
 
 _SEEDS = [
     text

@@ -214,6 +214,17 @@ def test_a_cut_native_runaway_is_dropped() -> None:
     assert shape_of([*NATIVE, *bare, *bare], policy=policy)[1:] == ["call ping", "end tool_calls"]
 
 
+def test_a_native_call_without_arguments_that_waited_is_given() -> None:
+    policy = SievePolicy(drops_duplicate_calls=True, max_identical_calls=1)
+    pieces: list[str | Event] = ["<function=ping></function>", ToolCallStart(0, "n", "ping"), ToolCallEnd(0)]
+    assert shape_of(pieces, policy=policy) == ["call ping {}", "call ping", "end tool_calls"]
+
+
+def test_json_that_cannot_be_read_is_text() -> None:
+    text = '<tool_call>{"arguments": ' + "x" * 300_000 + "}</tool_call>"
+    assert shape_of([text]) == [f'text "{text}"'.replace('{"arguments"', '{\\"arguments\\"'), "end stop"]
+
+
 def test_a_cut_copy_behind_its_native_call_is_removed() -> None:
     policy = SievePolicy(native_calls=True)
     assert shape_of([*NATIVE, CUT], policy=policy) == ['call exec {"command":"ls"}', "end tool_calls"]

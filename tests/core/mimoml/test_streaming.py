@@ -71,7 +71,7 @@ def test_bare_json_is_announced_at_the_end() -> None:
     ],
 )
 def test_string_leaves_while_it_comes(opening: str, closing: str) -> None:
-    """Each piece of a string is out when it was fed, but for what may begin a closer; the call ends at its own."""
+    """Each piece of a string is out when it was fed, but for what may begin a closer."""
     stage = sieve()
     _fed(stage, opening)
     body = "some words and 1 < 2, [x], "
