@@ -161,6 +161,10 @@ class BatchQueue(Protocol):
         """End batches, (batch_id, key_id), whose time is over."""
         ...
 
+    async def mend(self) -> int:
+        """Put back items that a failover of Redis lost on the way; how many."""
+        ...
+
     async def leave(self, *, stops: bool = False) -> None:
         """Forget consumers that have long been silent; `stops`: this one too."""
         ...

@@ -177,6 +177,27 @@ class RedisBatchQueue:
                 [stop_call(key_id, batch_id, BatchState.EXPIRING) for batch_id, key_id in overdue]
             )
 
+    async def mend(self) -> int:
+        """Put back what a failover of Redis lost on the way: items that have begun, have not ended, and stand
+        nowhere. How many. Raises StoreUnavailable."""
+        members = await asyncio.gather(
+            *(self._store.command("ZRANGE", keys.shard(shard).expiries, 0, -1) for shard in range(SHARDS))
+        )
+        calls = [
+            self._mend_call(shard, *_pair(member))
+            for shard, of_shard in enumerate(members)
+            for member in of_shard
+        ]
+        return sum(await self._store.run_together(calls)) if calls else 0
+
+    def _mend_call(self, shard: int, batch_id: str, key_id: str) -> Call:
+        one, held = keys.shard(shard), keys.batch(key_id, batch_id)
+        return Call(
+            "batch_mend",
+            [one.stream, one.delayed, one.cursors, held.meta, held.items],
+            [batch_id, key_id],
+        )
+
     async def leave(self, *, stops: bool = False) -> None:
         """Forget consumers that have long been silent; `stops`: this one too. Raises StoreUnavailable."""
         await self._store.run_together(

@@ -2,11 +2,12 @@
 
 The key is derived by HKDF-SHA256 from the digest of the owner's API key and the server's secret, if there is
 one (MIMO_SECRET_KEY): a key of its own for each object. What that protects: a dump, a backup or a foreigner
-with Redis alone reads nothing. Redis holds the first 16 digits of an API key's digest, never the rest, and
-never the server's secret. What it does not: whoever has the configuration (or the API key) and Redis reads
-the content, and so does whoever controls the gateway's process; and without the server's secret an API key
-that can be guessed opens what it owns. Each value is bound to its place: one that was moved to another
-object, number or field does not open.
+with Redis alone reads nothing, as long as the digest or the secret is not in Redis. The secret never is. Of a
+key of the configuration Redis holds the first 16 digits of the digest only; of an issued key (`keys create`)
+it holds all of it, so what issued keys own is protected by the secret alone: set one. What it does not
+protect: whoever has the configuration (or the API key) and Redis reads the content, and so does whoever
+controls the gateway's process; and without the secret an API key that can be guessed opens what it owns. Each
+value is bound to its place: one that was moved to another object, number or field does not open.
 """
 
 from __future__ import annotations

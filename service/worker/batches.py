@@ -47,7 +47,7 @@ _TICK_S = 0.25  # how soon a stop is noticed
 _LINGER_S = 0.02  # items end in groups: one claim for all of them
 _STORE_RETRY_S = 0.5
 _LAST_RECORD_S = 3.0  # what a result may wait for Redis once the worker was told to stop
-_SWEEP_S = 600.0
+_SWEEP_S = 60.0
 _UNKNOWN_KEY = Later(wait_s=60.0, burns_try=False, pauses_batch=True)
 _UNREADABLE = Later(wait_s=60.0, burns_try=False, pauses_batch=True)
 
@@ -234,8 +234,11 @@ class BatchWorker:
                 self._held[claim].cancel()
 
     async def _sweep(self) -> None:
+        """What is due now and then, whoever does it: any worker's turn does for all."""
         try:
             await self._queue.leave()
+            if found := await self._queue.mend():
+                log.warning("batch_items_mended", number=found)
         except StoreUnavailable:
             return
 

@@ -380,6 +380,44 @@ async def test_canceled_while_its_file_is_read_ends_canceled(store: Store) -> No
     assert (batch.state, batch.counts.canceled) == (BatchState.ENDED, 1)
 
 
+async def test_items_that_a_failover_lost_are_put_back(store: Store) -> None:
+    queue = queue_of(store)
+    await started(store, ANN, "msgbatch_1", 4)
+    claims = await claimed(queue)
+    await queue.record(claims[0], ANN, DONE)
+    await queue.postpone(claims[1], Later(wait_s=100))
+    stream = batch_keys.shard(SHARD).stream
+    await store.command("XDEL", stream, claims[2].entry_id)
+    assert await queue.mend() == 1
+    assert await queue.mend() == 0
+    (again,) = await claimed(queue)
+    assert again.number == 2
+    await store.command("DEL", stream)
+    await batches_of(store).submit(ANN, "batch_9", BatchKind.CHAT, input_file_id="f", metadata={})
+    await store.command("DEL", stream)
+    assert await queue.mend() == 3
+    assert sorted(str(claim.number) for claim in await claimed(queue)) == ["2", "3", "None"]
+
+
+async def test_items_that_have_not_begun_are_not_mended(store: Store) -> None:
+    queue = queue_of(store)
+    await started(store, ANN, "msgbatch_1", 4)
+    await claimed(queue, 2)
+    assert await queue.mend() == 0
+
+
+async def test_a_batch_that_expires_is_looked_at_until_its_last_item_ended(store: Store) -> None:
+    queue = queue_of(store)
+    await started(store, ANN, "msgbatch_1", 2, open_s=0)
+    (running,) = await claimed(queue, 1)
+    await queue.expire([("msgbatch_1", ANN.key_id)])
+    assert (await found(store, ANN, "msgbatch_1")).state is BatchState.EXPIRING
+    assert await store.command("ZCARD", batch_keys.shard(SHARD).expiries) == 1
+    await queue.record(running, ANN, DONE)
+    await queue.expire([("msgbatch_1", ANN.key_id)])
+    assert await store.command("ZCARD", batch_keys.shard(SHARD).expiries) == 0
+
+
 async def test_the_operator_sees_every_owners_batches(store: Store) -> None:
     await started(store, ANN, "msgbatch_1", 1)
     await started(store, BOB, "msgbatch_2", 1)

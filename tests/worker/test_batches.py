@@ -68,6 +68,7 @@ class ScriptedQueue:
         self.overdue: tuple[tuple[str, str], ...] = ()
         self.lost: list[Claim] = []
         self.beats = 0
+        self.mended = 0
         self.has_left = False
         self.away = 0  # so many calls fail
         self.unreadable = False
@@ -121,6 +122,10 @@ class ScriptedQueue:
 
     async def expire(self, overdue: Sequence[tuple[str, str]]) -> None:
         self.expired += overdue
+
+    async def mend(self) -> int:
+        self.mended += 1
+        return 1
 
     async def leave(self, *, stops: bool = False) -> None:
         self.has_left = stops
@@ -191,7 +196,7 @@ class Bench:
             runner=runner,
             accounts=IdlePool(slots),
             pool=list,
-            keyring=KeyRing([KEY]),
+            keyring=KeyRing([KEY], clock=SystemClock()),
             metrics=self.metrics,
             clock=SystemClock(),
             policy=WorkerPolicy(max_in_flight=4, reserve_ratio=0.0, max_deaths=3, silent_s=silent_s),

@@ -14,8 +14,11 @@ local now = batch_clock(ARGV[1])
 local batch, wanted = ARGV[2], ARGV[4]
 local v = redis.call('HMGET', meta, 'state', 'expires_ms')
 local state = v[1]
-if wanted == 'expiring' and not (v[2] and tonumber(v[2]) > now) then
+local is_over = not state or state == 'ended' or state == 'failed'
+if wanted == 'expiring' and (is_over or tonumber(v[2]) <= now) then
   redis.call('ZREM', expiries, batch .. ' ' .. ARGV[3])
+  -- Look again in a minute: its last items may get lost with a server (batch_mend).
+  if not is_over then redis.call('ZADD', expiries, now + 60000, batch .. ' ' .. ARGV[3]) end
 end
 if not state or state == 'filling' then return '' end
 if state ~= 'in_progress' and state ~= 'validating' then return state end
