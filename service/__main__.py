@@ -1,4 +1,4 @@
-"""The command line: serve, worker, batches, keys, simulator, check-config, doctor."""
+"""The command line: serve, worker, batches, keys, accounts, simulator, check-config, doctor."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any
 import structlog
 from aiohttp import http_parser
 
-from service import __version__, batches_cli, doctor, keys_cli
+from service import __version__, accounts_cli, batches_cli, doctor, keys_cli
 from service.app import Gateway, running, working
 from service.config import Config
 from service.config_loader import DEMO_API_KEY, ConfigError, demo, load, overridden
@@ -72,6 +72,8 @@ def _parser() -> argparse.ArgumentParser:
     look.add_argument("--data-dir", type=Path, default=Path(".mimo-gateway"))
     issued = _command(commands, "keys", _keys, "create, list and revoke API keys that are kept in Redis")
     keys_cli.add_arguments(issued, Path(".mimo-gateway"))
+    accounts = _command(commands, "accounts", _accounts, "see, test, import and reset accounts")
+    accounts_cli.add_arguments(accounts, Path(".mimo-gateway"))
     return parser
 
 
@@ -302,6 +304,12 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 def _keys(arguments: argparse.Namespace) -> int:
     return _run(keys_cli.run(_config(arguments.config), arguments, print))
+
+
+def _accounts(arguments: argparse.Namespace) -> int:
+    if arguments.action == "import":
+        return accounts_cli.import_account(_path(arguments.config) or DEFAULT_CONFIG, arguments, print)
+    return _run(accounts_cli.run(_config(arguments.config), arguments, print))
 
 
 def _run(work: Coroutine[Any, Any, int]) -> int:

@@ -269,6 +269,8 @@ async def _wired(
     background.spawn(recovery.look(), name="account_recovery")
     background.repeat(PROBE_INTERVAL_S, recovery.look, name="account_recovery")
     background.repeat(HEARTBEAT_S, lambda: holdings.renew(accounts, limits), name="heartbeat")
+    health = RedisHealth(store)
+    background.spawn(_warned(health), name="redis_warning")
     batches, files = batch_use_cases(config, store, models=models, background=background)
     services = Services(
         chat=chat,
@@ -276,7 +278,7 @@ async def _wired(
         keyring=KeyRing(
             config.api_keys, clock=clock, registry=registry, secret_key=config.secret_key.reveal()
         ),
-        store_health=RedisHealth(store),
+        store_health=health,
         objects=objects,
         responses=responses,
         background_responses=background_responses,
@@ -291,6 +293,12 @@ async def _wired(
         security=config.security,
     )
     return services, batch_worker(config, store, services, consumer=ids.new("worker_"))
+
+
+async def _warned(health: RedisHealth) -> None:
+    """What an operator should change about Redis, once."""
+    if (warning := await health.warning()) is not None:
+        log.warning("redis_misconfigured", notes=[warning])
 
 
 async def _store(

@@ -1,0 +1,128 @@
+"""`mimo-gateway accounts list|test|import|reset`: the pool as all workers see it, and new sessions.
+
+`import` reads what the user copied out of their own browser from standard input or a file, never from the
+command line: what is typed there stays in the shell's history and the list of processes. No secret is shown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from service import redis_access
+from service.account_check import checked
+from service.account_file import write_account
+from service.app import demo_accounts, upstreams_of
+from service.config import Account, Config
+from service.core.errors import InvalidRequest, StoreUnavailable
+from service.core.leases import AccountHealth
+from service.core.pasted import MAX_CHARS, decode_pasted
+from service.gateway.background import Background
+from service.gateway.system import SystemClock
+from service.store.accounts import RedisAccounts
+from service.upstream.http import Http, client_session
+
+Say = Callable[[str], None]
+
+
+def add_arguments(parser: argparse.ArgumentParser, data_dir: Path) -> None:
+    """What follows `mimo-gateway accounts`."""
+    actions = parser.add_subparsers(required=True, metavar="ACTION", dest="action")
+    listing = actions.add_parser("list", help="each account's state, for how long and why, and its leases")
+    test = actions.add_parser("test", help="ask each account by a call that costs no chat")
+    test.add_argument("name", nargs="?", help="this one only")
+    add = actions.add_parser("import", help="put a copied session or key into the configuration file")
+    add.add_argument("--file", type=Path, help="where the copied text is (default: standard input)")
+    add.add_argument("--name", help="the entry to update or to add")
+    reset = actions.add_parser("reset", help="end an account's cooldown, open breaker or quarantine")
+    reset.add_argument("name")
+    for action in (listing, test, add, reset):
+        action.add_argument("--config", type=Path)
+        action.add_argument("--data-dir", type=Path, default=data_dir, help="the embedded Redis's data")
+
+
+# --- import -------------------------------------------------------------------------------------------------
+
+
+def import_account(config_file: Path, arguments: argparse.Namespace, say: Say) -> int:
+    """0; 1 when the text holds no credentials. Raises ConfigError for a file that cannot be updated."""
+    try:
+        credentials = decode_pasted(_pasted(arguments.file, say))
+    except (InvalidRequest, OSError, UnicodeDecodeError) as error:
+        say(error.message if isinstance(error, InvalidRequest) else f"The text cannot be read: {error}")
+        return 1
+    written = write_account(config_file, credentials, name=arguments.name, now_s=SystemClock().unix_s())
+    what = "added" if written.is_new else "updated"
+    say(f"{what} account {written.name} in {config_file} (mode 600)")
+    if written.is_new_file:
+        say("The file is new: its api_keys holds a fresh key.")
+    say("A running gateway takes it over within seconds; `mimo-gateway accounts test` asks the account.")
+    return 0
+
+
+def _pasted(file: Path | None, say: Say) -> str:
+    if file is not None:
+        with file.open(encoding="utf-8") as opened:
+            return opened.read(MAX_CHARS + 1)
+    if sys.stdin.isatty():
+        say("Paste the Cookie header or the copied cURL command, then press Ctrl-D on an empty line:")
+    return sys.stdin.read(MAX_CHARS + 1)
+
+
+# --- list, test, reset --------------------------------------------------------------------------------------
+
+
+async def run(config: Config, arguments: argparse.Namespace, say: Say) -> int:
+    """0; 1 when something does not answer or there is no such account."""
+    name = getattr(arguments, "name", None)
+    if name is not None and name not in {account.name for account in config.mimo_accounts}:
+        say(f"No account is called {name!r}.")
+        return 1
+    async with AsyncExitStack() as stack:
+        if arguments.action == "test":
+            return await _test(await demo_accounts(config, stack), name, stack, say)
+        store = await redis_access.opened(config, stack, arguments.data_dir)
+        pool = RedisAccounts(store, spawn=Background().spawn)
+        try:
+            await store.ping()  # without it the pool would tell what this process has seen: nothing
+            if arguments.action == "reset":
+                await pool.reset(name or "")
+            healths = await pool.health(config.mimo_accounts)
+        except StoreUnavailable:
+            say("Redis does not answer; `mimo-gateway doctor` says more.")
+            return 1
+    chosen = [health for health in healths if name in (None, health.account_name)]
+    say(table(config.mimo_accounts, chosen))
+    return 0
+
+
+async def _test(config: Config, name: str | None, stack: AsyncExitStack, say: Say) -> int:
+    session = await stack.enter_async_context(client_session(config.timeouts))
+    upstreams = upstreams_of(config, Http(session, config.timeouts))
+    chosen = [account for account in config.mimo_accounts if name in (None, account.name)]
+    answers = [await checked(account, upstreams[account.kind], say) for account in chosen]
+    return 0 if all(answers) else 1
+
+
+def table(accounts: Sequence[Account], healths: Sequence[AccountHealth]) -> str:
+    """One line for each account."""
+    kinds: Mapping[str, str] = {account.name: str(account.kind) for account in accounts}
+    rows = [("ACCOUNT", "KIND", "STATE", "REASON", "FOR", "LEASES")]
+    for health in healths:
+        lasts = "-" if health.until_s is None else f"{health.until_s:.0f} s"
+        rows.append(
+            (
+                health.account_name,
+                kinds[health.account_name],
+                str(health.state),
+                health.reason or "-",
+                lasts,
+                f"{health.leases}/{health.max_concurrency}",
+            )
+        )
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+    return "\n".join(lines)
