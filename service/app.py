@@ -46,6 +46,7 @@ from service.store.response_events import RedisResponseEvents
 from service.telemetry import looplag
 from service.telemetry.metrics import Metrics
 from service.upstream.http import Http, client_session
+from service.upstream.media import MediaFetcher, media_fetcher
 from service.upstream.platform import PlatformUpstream
 from service.upstream.studio import StudioUpstream
 from service.web.context import SERVICES, Services
@@ -147,12 +148,13 @@ async def demo_accounts(config: Config, stack: AsyncExitStack) -> Config:
     return replace(config, mimo_accounts=demo(simulator.base_url).mimo_accounts)
 
 
-def upstreams_of(config: Config, http: Http) -> Mapping[AccountKind, ports.Upstream]:
+def upstreams_of(config: Config, http: Http, fetcher: MediaFetcher) -> Mapping[AccountKind, ports.Upstream]:
     """Both upstream kinds, by kind."""
     return {
-        AccountKind.PLATFORM: PlatformUpstream(http),
+        AccountKind.PLATFORM: PlatformUpstream(http, fetcher),
         AccountKind.STUDIO: StudioUpstream(
             http,
+            fetcher,
             user_agent=config.security.studio_user_agent,
             offers_tools=config.tools.mode is ToolsMode.AUTO,
         ),
@@ -217,7 +219,8 @@ async def _wired(
     store = await _store(config, stack, data_dir, background, metrics, joins=joins)
     session = await stack.enter_async_context(client_session(config.timeouts))
     stack.push_async_callback(background.drain, timeout_s=_BACKGROUND_DRAIN_S)
-    upstreams = upstreams_of(config, Http(session, config.timeouts))
+    fetcher = await stack.enter_async_context(media_fetcher(config, metrics))
+    upstreams = upstreams_of(config, Http(session, config.timeouts), fetcher)
     pool = RedisAccounts(store, spawn=background.spawn, worker_id=ids.new("worker_"))
     key_limits = RedisLimits(store, spawn=background.spawn)
     accounts: ports.Accounts = MeteredAccounts(pool, metrics, clock)

@@ -145,7 +145,7 @@ class Timeouts:
     `queue_s` is how long a request waits for a free account; after `keepalive_s` of silence the client is
     sent a comment or a ping; `propagation_s` is how long a process that was told to stop still accepts
     requests, so that balancers notice; `drain_s` is what open streams get after that; `body_s` is what a
-    client has for sending its request.
+    client has for sending its request; `media_s` is what the server behind a media URL has for sending it.
     """
 
     connect_s: float = field(default=10.0, metadata={"above": 0})
@@ -157,6 +157,7 @@ class Timeouts:
     propagation_s: float = field(default=5.0, metadata={"min": 0})
     drain_s: float = field(default=600.0, metadata={"min": 0})
     body_s: float = field(default=60.0, metadata={"above": 0})
+    media_s: float = field(default=20.0, metadata={"above": 0})
 
 
 class ToolsMode(StrEnum):
@@ -185,9 +186,11 @@ class Storage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Bounds on what a client may send, and on the attempts made for one request."""
+    """Bounds on what a client may send, and on the attempts made for one request. `max_media_bytes`: what
+    the media URLs of one request may hold together."""
 
     max_body_bytes: int = field(default=16 << 20, metadata={"min": 1024})
+    max_media_bytes: int = field(default=32 << 20, metadata={"min": 1024})
     max_attempts: int = field(default=3, metadata={"min": 1, "max": 10})
 
 
@@ -195,12 +198,14 @@ class Limits:
 class Security:
     """`cors_origins` lists the origins a browser may call from; () answers no preflight at all.
 
+    `allow_private_media_hosts` names hosts whose media URLs are fetched although their addresses are private.
     `trusts_forwarded_proto`: a proxy of yours sets X-Forwarded-Proto, and clients cannot; URLs that answers
     hold then have its scheme. `studio_user_agent` is what studio accounts are called with: our own name, not
     a browser's.
     """
 
     cors_origins: tuple[str, ...] = field(default=(), metadata={"form": "origin"})
+    allow_private_media_hosts: tuple[str, ...] = field(default=(), metadata={"form": "host"})
     trusts_forwarded_proto: bool = False
     studio_user_agent: str = field(
         default="mimo-gateway/0.1 (+studio wire, own session)", metadata={"form": "header"}

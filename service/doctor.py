@@ -11,7 +11,9 @@ from service.account_check import checked
 from service.app import demo_accounts, upstreams_of
 from service.config import Config
 from service.store.health import RedisHealth
+from service.telemetry.metrics import Metrics
 from service.upstream.http import Http, client_session
+from service.upstream.media import media_fetcher
 
 
 async def examine(config: Config, *, data_dir: Path, say: Callable[[str], None]) -> int:
@@ -20,7 +22,8 @@ async def examine(config: Config, *, data_dir: Path, say: Callable[[str], None])
         config = await demo_accounts(config, stack)
         is_fine = await _redis(config, stack, data_dir, say)
         session = await stack.enter_async_context(client_session(config.timeouts))
-        upstreams = upstreams_of(config, Http(session, config.timeouts))
+        fetcher = await stack.enter_async_context(media_fetcher(config, Metrics()))
+        upstreams = upstreams_of(config, Http(session, config.timeouts), fetcher)
         for account in config.mimo_accounts:
             is_fine = await checked(account, upstreams[account.kind], say) and is_fine
     say("everything answers" if is_fine else "something needs care, see above")

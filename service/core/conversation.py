@@ -52,7 +52,8 @@ class Media:
     """An image, a clip or a file: exactly one of `url` (http or https) and `data` (standard base64) is set.
 
     `mime_type` such as "image/png", None where the client gave none. `detail` is OpenAI's image hint.
-    `options` keeps wire-specific extras (video: `fps`, `media_resolution`).
+    `options` keeps wire-specific extras (video: `fps`, `media_resolution`). `at` is the path of the field
+    it stood in, for errors; it is no part of what the client said.
     """
 
     kind: MediaKind
@@ -62,6 +63,7 @@ class Media:
     filename: str | None = None
     detail: str | None = None
     options: Mapping[str, object] = field(default_factory=dict)
+    at: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,8 +157,8 @@ class ToolChoice:
 class Sampling:
     """None means the client said nothing. `max_output_tokens` counts reasoning and answer together.
 
-    `reports_stop`: the dialect tells which stop sequence ended the answer. MiMo does not say, so the gateway then
-    finds it itself instead of sending `stop` on.
+    `reports_stop`: the dialect tells which stop sequence ended the answer. MiMo does not say, so the
+    gateway then finds it itself instead of sending `stop` on.
     """
 
     max_output_tokens: int | None = None

@@ -212,6 +212,11 @@ class Metrics:
             labels.WIRES,
         )
 
+        self.ssrf_blocked = Family(
+            self._counter("mgw_ssrf_blocked", "Media URLs that were refused, by why.", ["reason"]),
+            labels.MEDIA_REFUSALS,
+        )
+
     def _declare_accounts(self) -> None:
         self.queue_wait_s = Family(
             self._histogram("mgw_queue_wait_seconds", "Waiting for an account.", _QUEUE_S, ["result"]),

@@ -14,17 +14,20 @@ from service.core.upstreams.mimo_platform import (
     encode_request,
 )
 from service.upstream.http import Call, Http, error_body, retry_after_s
+from service.upstream.media import MediaFetcher
 
 
 class PlatformUpstream:
     """Fits gateway.ports.Upstream by shape."""
 
-    def __init__(self, http: Http) -> None:
+    def __init__(self, http: Http, fetcher: MediaFetcher) -> None:
         self._http = http
+        self._fetcher = fetcher
 
     async def open(self, account: Account, conversation: Conversation, *, request_id: str) -> Call:
-        """Send the conversation. Raises an UpstreamError for a status that is no answer."""
-        request = encode_request(conversation)
+        """Send the conversation. Raises an UpstreamError for a status that is no answer, and InvalidRequest
+        for a file that cannot be had; other media is fetched by the platform itself."""
+        request = encode_request(await self._fetcher.budget().with_files_read(conversation))
         timeouts = self._http.timeouts
         # An answer that does not stream sends its head when it is whole: the idle timer cannot see it live.
         first_byte_s = timeouts.first_byte_s if conversation.streams else timeouts.total_s

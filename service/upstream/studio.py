@@ -7,7 +7,10 @@ import base64
 import binascii
 import hashlib
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar
 from urllib.parse import quote
 
 import orjson
@@ -31,22 +34,31 @@ from service.core.upstreams.mimo_studio import (
 )
 from service.core.upstreams.studio_stream import StudioDecoder
 from service.upstream.http import Call, Http, error_body, retry_after_s
+from service.upstream.media import Budget, MediaFetcher
+from service.upstream.uploads import Upload, Uploads
 
-_PARSE_TRIES = 8
-_PARSE_PAUSE_S = 0.5
+_THREAD_FROM_BYTES = 512 << 10
+_PARSE_TRIES = 9
+_PARSE_PAUSE_S = 0.1
+_MAX_PARSE_PAUSE_S = 2.0
 _UPLOAD_INFO_PATH = "/open-apis/resource/genUploadInfo"
 
 
 class StudioUpstream:
     """Fits gateway.ports.Upstream by shape. `user_agent` is our own and configurable, never a browser's."""
 
-    def __init__(self, http: Http, *, user_agent: str, offers_tools: bool) -> None:
+    def __init__(self, http: Http, fetcher: MediaFetcher, *, user_agent: str, offers_tools: bool) -> None:
         self._http = http
+        self._fetcher = fetcher
+        self._uploads = Uploads()
         self._user_agent = user_agent
         self._offers_tools = offers_tools
 
     async def open(self, account: Account, conversation: Conversation, *, request_id: str) -> Call:
-        """Upload the media, send the prompt. Raises an UpstreamError for a status that is no answer."""
+        """Upload the media, send the prompt. Raises an UpstreamError for a status that is no answer, and
+        InvalidRequest for media that cannot be had."""
+        budget = self._fetcher.budget()
+        conversation = await budget.with_files_read(conversation)
         request = encode_request(
             conversation,
             message_id=uuid.uuid4().hex,
@@ -54,7 +66,7 @@ class StudioUpstream:
             offers_tools=self._offers_tools,
         )
         objects = [
-            await self._upload(account, media, position, conversation.model)
+            await self._media_object(account, media, position, conversation.model, budget)
             for position, media in enumerate(request.media, 1)
         ]
         timeouts = self._http.timeouts
@@ -77,15 +89,32 @@ class StudioUpstream:
         """The session check: no chat is spent. Raises UpstreamAccountError when the session has ended."""
         decode_session(await self._json("GET", account, PROBE_PATH))
 
-    async def _upload(
-        self, account: Account, media: Media, position: int, model: str
+    async def _media_object(
+        self, account: Account, media: Media, position: int, model: str, budget: Budget
     ) -> Mapping[str, object]:
-        """One media part through the three steps of mimo-api.md 5.5."""
-        content = _content(media)
-        name, digest = (
-            media_filename(media, position),
-            hashlib.md5(content, usedforsecurity=False).hexdigest(),
+        """One media part as the chat names it: what this account holds already is not sent again."""
+        if media.url is not None:
+            found = await budget.fetched(media)
+            content, media = found.content, replace(media, mime_type=media.mime_type or found.mime_type)
+        else:
+            content = await _decoded(media)
+        name = media_filename(media, position)
+        digests = await _digests(content)
+        upload = self._uploads.find(account, digests.sha256, model)
+        if upload is None:
+            upload = await self._upload(account, content, name, digests.md5, model)
+            self._uploads.keep(account, digests.sha256, model, upload)
+        return media_object(
+            media,
+            upload.target,
+            name=name,
+            size_bytes=len(content),
+            media_id=upload.media_id,
+            tokens=upload.tokens,
         )
+
+    async def _upload(self, account: Account, content: bytes, name: str, digest: str, model: str) -> Upload:
+        """The three steps of mimo-api.md 5.5."""
         info = orjson.dumps({"fileName": name, "fileContentMd5": digest})
         target = decode_upload_info(await self._json("POST", account, _UPLOAD_INFO_PATH, body=info))
         status, body = await self._http.fetch(
@@ -99,17 +128,15 @@ class StudioUpstream:
         media_id, tokens = await self._parsed(
             account, parse_path(target.resource_url, target.object_name, model)
         )
-        return media_object(
-            media, target, name=name, size_bytes=len(content), media_id=media_id, tokens=tokens
-        )
+        return Upload(target=target, media_id=media_id, tokens=tokens)
 
     async def _parsed(self, account: Account, path: str) -> tuple[str, int]:
         """Ask until the studio has read the upload: it takes a few seconds at times."""
-        for _ in range(_PARSE_TRIES):
+        for attempt in range(_PARSE_TRIES):
             parsed = decode_parse(await self._json("POST", account, path, body=b"{}"))
             if parsed is not None:
                 return parsed
-            await asyncio.sleep(_PARSE_PAUSE_S)
+            await asyncio.sleep(min(_PARSE_PAUSE_S * 2**attempt, _MAX_PARSE_PAUSE_S))
         raise UpstreamUnavailable("The studio did not finish reading an uploaded file.", status=200)
 
     async def _json(self, method: str, account: Account, path: str, *, body: bytes | None = None) -> bytes:
@@ -147,14 +174,39 @@ def _url(account: Account, path: str) -> str:
     return f"{account.base_url}{path}{'&' if '?' in path else '?'}xiaomichatbot_ph={ph}"
 
 
-def _content(media: Media) -> bytes:
-    if media.data is None:
-        raise InvalidRequest(
-            f"A studio account takes {media.kind} input as a data URL only.",
-            param="messages",
-            code="unsupported_media",
-        )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Digests:
+    """`md5` is what the wire wants; `sha256` is what uploads are told apart by: nobody can make two alike."""
+
+    md5: str
+    sha256: bytes
+
+
+async def _digests(content: bytes) -> _Digests:
+    return await _off_the_loop(len(content), _digests_of, content)
+
+
+def _digests_of(content: bytes) -> _Digests:
+    return _Digests(
+        md5=hashlib.md5(content, usedforsecurity=False).hexdigest(), sha256=hashlib.sha256(content).digest()
+    )
+
+
+async def _decoded(media: Media) -> bytes:
+    """The media's bytes: the one copy of them beside the base64 text."""
     try:
-        return base64.b64decode(media.data, validate=True)
+        data = media.data or ""
+        return await _off_the_loop(len(data), partial(base64.b64decode, validate=True), data)
     except (binascii.Error, ValueError):
-        raise InvalidRequest(f"The {media.kind} is not valid base64.", param="messages") from None
+        raise InvalidRequest(
+            f"The {media.kind} is not valid base64.", param=media.at or "messages", code="invalid_base64"
+        ) from None
+
+
+_In = TypeVar("_In")
+_Out = TypeVar("_Out")
+
+
+async def _off_the_loop(size_bytes: int, work: Callable[[_In], _Out], value: _In) -> _Out:
+    """Large values in a thread: ten megabytes take as long as ten thousand stream events."""
+    return work(value) if size_bytes < _THREAD_FROM_BYTES else await asyncio.to_thread(work, value)

@@ -69,6 +69,25 @@ def media_of(turn: Turn) -> list[Media]:
     return [item for part in turn.parts for item in _items(part) if isinstance(item, Media)]
 
 
+def linked_files(conversation: Conversation) -> list[Media]:
+    """The file parts that are named by URL, in order: what must be fetched before the files can be read."""
+    found = (media for turn in conversation.turns for media in media_of(turn))
+    return [media for media in found if media.kind is MediaKind.FILE and media.url is not None]
+
+
+def with_fetched_files(conversation: Conversation, content_by_url: Mapping[str, bytes]) -> Conversation:
+    """The conversation with those file parts as data; a file without a name takes its URL's last word."""
+
+    def fetched(media: Media) -> Text | Media:
+        if media.kind is not MediaKind.FILE or media.url is None:
+            return media
+        data = base64.b64encode(content_by_url[media.url]).decode()
+        last = media.url.partition("?")[0].rpartition("/")[2]
+        return replace(media, url=None, data=data, filename=media.filename or last[:200] or None)
+
+    return replace(conversation, turns=tuple(_with_media(turn, fetched) for turn in conversation.turns))
+
+
 # --- files --------------------------------------------------------------------------------------------------
 
 
@@ -89,15 +108,19 @@ def file_as_text(media: Media) -> str:
     """
     name = media.filename or "file"
     if media.data is None:
-        raise _bad_file("A file must be sent as base64 in file_data.")
+        raise _bad_file(media, "A file must be sent as base64 data.")
     try:
         raw = base64.b64decode(media.data, validate=True)
     except (binascii.Error, ValueError):
-        raise _bad_file(f"The data of the file '{name[:64]}' is not valid base64.") from None
+        raise _bad_file(media, f"The data of the file '{name[:64]}' is not valid base64.") from None
     if len(raw) > MAX_FILE_BYTES:
-        raise _bad_file(f"The file '{name[:64]}' is larger than {MAX_FILE_BYTES} bytes.")
-    if raw.startswith(b"%PDF-") or _BINARY.search(raw, 0, 8192):
-        raise _bad_file(f"Only text files can be read; '{name[:64]}' is not one.")
+        raise _bad_file(media, f"The file '{name[:64]}' is larger than {MAX_FILE_BYTES} bytes.")
+    if raw.startswith(b"%PDF-"):
+        raise _bad_file(
+            media, f"MiMo does not read PDF files; send the text of '{name[:64]}', or its pages as images."
+        )
+    if _BINARY.search(raw, 0, 8192):
+        raise _bad_file(media, f"Only text files can be read; '{name[:64]}' is not one.")
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -106,8 +129,8 @@ def file_as_text(media: Media) -> str:
     return f'<file name="{shown}">\n{text}\n</file>'
 
 
-def _bad_file(message: str) -> InvalidRequest:
-    return InvalidRequest(message, param="messages", code="unsupported_file")
+def _bad_file(media: Media, message: str) -> InvalidRequest:
+    return InvalidRequest(message, param=media.at or "messages", code="unsupported_file")
 
 
 # --- media --------------------------------------------------------------------------------------------------
@@ -133,7 +156,7 @@ def with_media_the_model_reads(
         if media.kind not in facts.media:
             raise InvalidRequest(
                 f"The model {facts.model_id} does not take {media.kind} input.",
-                param="messages",
+                param=media.at or "messages",
                 code="unsupported_media",
             )
     past = tuple(_with_media(turn, described) for turn in conversation.turns[:now_from])

@@ -28,8 +28,10 @@ from service.core.upstreams.repair import (
     file_as_text,
     in_range,
     left_out,
+    linked_files,
     media_of,
     with_calls_as_functions,
+    with_fetched_files,
     with_files_as_text,
     with_leading_system_merged,
     with_media_outside_results,
@@ -107,10 +109,13 @@ def test_a_text_file_becomes_text(media: Media, shown: str) -> None:
 @pytest.mark.parametrize(
     ("media", "message"),
     [
-        (Media(kind=MediaKind.FILE, url="http://h/a"), "A file must be sent as base64 in file_data."),
+        (Media(kind=MediaKind.FILE, url="http://h/a"), "A file must be sent as base64 data."),
         (Media(kind=MediaKind.FILE, data="é"), "The data of the file 'file' is not valid base64."),
         (Media(kind=MediaKind.FILE, data="a"), "The data of the file 'file' is not valid base64."),
-        (file("%PDF-1.7", filename="a.pdf"), "Only text files can be read; 'a.pdf' is not one."),
+        (
+            file("%PDF-1.7", filename="a.pdf"),
+            "MiMo does not read PDF files; send the text of 'a.pdf', or its pages as images.",
+        ),
         (file(b"PK\x03\x04", filename="a.docx"), "Only text files can be read; 'a.docx' is not one."),
         (file("x" * (MAX_FILE_BYTES + 1)), f"The file 'file' is larger than {MAX_FILE_BYTES} bytes."),
     ],
@@ -357,3 +362,31 @@ def test_what_is_left_out_is_told_in_a_steady_order_and_length() -> None:
         "b is not a parameter of MiMo and was left out",
         "of thinking only on or off was kept",
     ]
+
+
+# --- files by URL -------------------------------------------------------------------------------------------
+
+
+def test_files_by_url_become_data_and_other_media_stays() -> None:
+    linked = Media(kind=MediaKind.FILE, url="https://x.test/a/notes.md?v=1")
+    named = Media(kind=MediaKind.FILE, url="https://x.test/", filename="own.txt")
+    held = Media(kind=MediaKind.FILE, data="QQ==")
+    image = Media(kind=MediaKind.IMAGE, url="https://x.test/a.png")
+    asked = Conversation(model="m", turns=(Turn(role=Role.USER, parts=(linked, named, held, image)),))
+    assert linked_files(asked) == [linked, named]
+    content = {"https://x.test/a/notes.md?v=1": b"A", "https://x.test/": b"B"}
+    (turn,) = with_fetched_files(asked, content).turns
+    assert turn.parts == (
+        Media(kind=MediaKind.FILE, data="QQ==", filename="notes.md"),
+        Media(kind=MediaKind.FILE, data="Qg==", filename="own.txt"),
+        held,
+        image,
+    )
+
+
+def test_a_pdf_is_refused_by_name_and_its_own_field() -> None:
+    pdf = base64.b64encode(b"%PDF-1.7").decode()
+    media = Media(kind=MediaKind.FILE, data=pdf, filename="a.pdf", at="messages.0.content.1.source.data")
+    with pytest.raises(InvalidRequest, match=r"does not read PDF files.*a\.pdf") as caught:
+        file_as_text(media)
+    assert caught.value.param == "messages.0.content.1.source.data"

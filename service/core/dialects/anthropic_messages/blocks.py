@@ -204,9 +204,11 @@ def _sourced(
     how = required_name(source, "type", at)
     if how == "base64":
         data, mime_type = required_name(source, "data", at), required_name(source, "media_type", at)
-        return Media(kind=kind, data=data, mime_type=mime_type, filename=filename, options=options)
+        where = joined(at, "data")
+        return Media(kind=kind, data=data, mime_type=mime_type, filename=filename, options=options, at=where)
     if how == "url":
-        return Media(kind=kind, url=required_name(source, "url", at), filename=filename, options=options)
+        url, where = required_name(source, "url", at), joined(at, "url")
+        return Media(kind=kind, url=url, filename=filename, options=options, at=where)
     refuse(joined(at, "type"), f"Source type '{how[:64]}' is not supported; send 'base64' or 'url'")
 
 

@@ -152,19 +152,19 @@ def _media(kind: MediaKind, source: str, param: str) -> Media:
 
 def _media_or_base64(kind: MediaKind, source: str, param: str) -> Media:
     """`source` is an http(s) URL, a base64 data URL or base64 alone."""
-    return _linked(kind, source, param) or Media(kind=kind, data=_checked_base64(source, param))
+    return _linked(kind, source, param) or Media(kind=kind, data=_checked_base64(source, param), at=param)
 
 
 def _linked(kind: MediaKind, source: str, param: str) -> Media | None:
     """None when `source` does not begin like a URL."""
     if source[:5].lower() == "data:":
         mime_type, data = _split_data_url(kind, source, param)
-        return Media(kind=kind, data=data, mime_type=mime_type)
+        return Media(kind=kind, data=data, mime_type=mime_type, at=param)
     if not source[:8].lower().startswith(("http://", "https://")):
         return None
     if not _HTTP_URL.fullmatch(source):
         raise _bad_url(param, "the URL has no host or holds blanks")
-    return Media(kind=kind, url=source)
+    return Media(kind=kind, url=source, at=param)
 
 
 def _split_data_url(kind: MediaKind, source: str, param: str) -> tuple[str | None, str]:

@@ -71,7 +71,7 @@ def _file(part: Fields, path: str) -> Media:
         return _linked(MediaKind.FILE, part.get("file_url"), f"{path}.file_url", filename=filename)
     if data.startswith("data:"):
         return _linked(MediaKind.FILE, data, f"{path}.file_data", filename=filename)
-    return Media(kind=MediaKind.FILE, data=data, filename=filename)
+    return Media(kind=MediaKind.FILE, data=data, filename=filename, at=f"{path}.file_data")
 
 
 def _audio(part: Fields, path: str) -> Media:
@@ -86,7 +86,8 @@ def _audio(part: Fields, path: str) -> Media:
     if data.startswith(("data:", "https://", "http://")):
         return _linked(MediaKind.AUDIO, data, f"{inner_path}.data")
     form = optional_string(inner, "format", inner_path) or "wav"
-    return Media(kind=MediaKind.AUDIO, data=data, mime_type=_AUDIO_TYPES.get(form, f"audio/{form}"))
+    mime_type = _AUDIO_TYPES.get(form, f"audio/{form}")
+    return Media(kind=MediaKind.AUDIO, data=data, mime_type=mime_type, at=f"{inner_path}.data")
 
 
 def _video(part: Fields, path: str) -> Media:
@@ -119,12 +120,14 @@ def _linked(
         raise wrong_type(value, path, "a string")
     options = options or {}
     if value.startswith(("https://", "http://")):
-        return Media(kind=kind, url=value, filename=filename, detail=detail, options=options)
+        return Media(kind=kind, url=value, filename=filename, detail=detail, options=options, at=path)
     header, comma, data = value.partition(",")
     if not (header.startswith("data:") and header.endswith(";base64") and comma and data):
         refuse(path, f"Invalid '{path}': expected an http(s) URL or a base64 data URL.")
     mime_type = header[5:].partition(";")[0] or None
-    return Media(kind=kind, data=data, mime_type=mime_type, filename=filename, detail=detail, options=options)
+    return Media(
+        kind=kind, data=data, mime_type=mime_type, filename=filename, detail=detail, options=options, at=path
+    )
 
 
 _PARTS: Mapping[str, Callable[[Fields, str], Text | Media]] = {
