@@ -41,6 +41,7 @@ from service.core.upstreams.repair import (
     in_range,
     left_out,
     with_calls_as_functions,
+    with_errors_told,
     with_files_as_text,
     with_leading_system_merged,
     with_media_outside_results,
@@ -97,7 +98,7 @@ def _repaired(conversation: Conversation, facts: ModelFacts, notes: list[str]) -
     conversation = with_leading_system_merged(conversation)
     if not facts.accepts_media_in_results:
         conversation = with_media_outside_results(conversation)
-    turns = [with_calls_as_functions(with_text_set(turn)) for turn in conversation.turns]
+    turns = [with_errors_told(with_calls_as_functions(with_text_set(turn))) for turn in conversation.turns]
     if (words := _in_words(conversation, notes)) is not None:
         turns.append(words)
     return replace(conversation, turns=tuple(turns))

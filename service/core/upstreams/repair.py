@@ -228,6 +228,25 @@ def _full(part: Part) -> Part:
     return replace(part, parts=tuple(item for item in part.parts if isinstance(item, Media) or item.text))
 
 
+def with_errors_told(turn: Turn) -> Turn:
+    """Chat has no field for a result that is an error, and a model should not take one for an answer: a text
+    that does not begin by saying so gets "Error: " in front."""
+    if turn.role is not Role.TOOL:
+        return turn
+    return replace(turn, parts=tuple(_error_told(part) for part in turn.parts))
+
+
+def _error_told(part: Part) -> Part:
+    if not isinstance(part, ToolResult) or not part.is_error:
+        return part
+    first, *rest = part.parts or (Text(text=""),)
+    if not isinstance(first, Text):
+        return replace(part, parts=(Text(text="Error:"), first, *rest))
+    if first.text.lstrip(" [<(").lower().startswith("error"):
+        return part
+    return replace(part, parts=(Text(text=f"Error: {first.text}"), *rest))
+
+
 def with_calls_as_functions(turn: Turn) -> Turn:
     """Past calls of freeform tools, as calls of the one-string functions they are offered as."""
     if not any(call.is_custom for call in turn.tool_calls):

@@ -31,6 +31,7 @@ from service.core.upstreams.repair import (
     linked_files,
     media_of,
     with_calls_as_functions,
+    with_errors_told,
     with_fetched_files,
     with_files_as_text,
     with_leading_system_merged,
@@ -390,3 +391,35 @@ def test_a_pdf_is_refused_by_name_and_its_own_field() -> None:
     with pytest.raises(InvalidRequest, match=r"does not read PDF files.*a\.pdf") as caught:
         file_as_text(media)
     assert caught.value.param == "messages.0.content.1.source.data"
+
+
+@pytest.mark.parametrize(
+    ("is_error", "texts", "told"),
+    [
+        pytest.param(True, ("no such file",), ("Error: no such file",), id="an error"),
+        pytest.param(True, ("Error: ENOENT",), ("Error: ENOENT",), id="one that says so"),
+        pytest.param(True, ("<error>x</error>",), ("<error>x</error>",), id="one that says so in a tag"),
+        pytest.param(True, (), ("Error: ",), id="an empty one"),
+        pytest.param(True, ("a", "b"), ("Error: a", "b"), id="in two texts"),
+        pytest.param(False, ("fine",), ("fine",), id="no error"),
+        pytest.param(None, ("fine",), ("fine",), id="not said"),
+    ],
+)
+def test_result_that_is_an_error_says_so(
+    is_error: bool | None, texts: tuple[str, ...], told: tuple[str, ...]
+) -> None:
+    result = ToolResult(call_id="c", parts=tuple(Text(text=text) for text in texts), is_error=is_error)
+    (part,) = with_errors_told(Turn(role=Role.TOOL, parts=(result,))).parts
+    assert tuple(item.text for item in part.parts) == told
+
+
+def test_picture_of_an_error_has_the_word_before_it() -> None:
+    picture = Media(kind=MediaKind.IMAGE, url="https://h/a.png")
+    result = ToolResult(call_id="c", parts=(picture,), is_error=True)
+    (part,) = with_errors_told(Turn(role=Role.TOOL, parts=(result,))).parts
+    assert part.parts == (Text(text="Error:"), picture)
+
+
+def test_turn_of_another_role_tells_no_error() -> None:
+    turn = Turn(role=Role.USER, parts=(Text(text="x"),))
+    assert with_errors_told(turn) is turn

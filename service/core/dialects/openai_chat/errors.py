@@ -61,6 +61,7 @@ _ROWS: Mapping[Kind, _Row] = {
     Kind.UPSTREAM_ACCOUNT: _Row(502, _SERVER, "upstream_account_error"),
     Kind.UPSTREAM_UNAVAILABLE: _Row(502, _SERVER, "upstream_unavailable"),
     Kind.UPSTREAM_PROTOCOL: _Row(502, _SERVER, "upstream_protocol_error"),
+    Kind.UPSTREAM_UNMET: _Row(502, _SERVER, "answer_unmet"),
     Kind.UPSTREAM_TIMEOUT: _Row(504, _SERVER, "upstream_timeout"),
     Kind.INTERNAL: _Row(500, _SERVER, "internal_error"),
 }
@@ -272,7 +273,7 @@ def _fault_of_value(value: object) -> _Fault:
     message = next((text for text in texts if isinstance(text, str) and text), "")
     param, code, kind = error.get("param"), error.get("code"), error.get("type")
     if isinstance(param, str) and _is_sentence(param):
-        message, param = f"{message}: {param}" if message else param, None
+        message, param = f"{message}: {param}" if message not in ("", param) else param, None
     return _Fault(
         text=_line(message),
         code=str(code) if isinstance(code, str | int) else "",
