@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +11,7 @@ import structlog
 from aiohttp import web
 
 from service.batch_wiring import batch_use_cases, batch_worker
-from service.config import AccountKind, Config, ToolsMode
+from service.config import AccountKind, Config, Listen, ToolsMode
 from service.config_loader import demo
 from service.gateway import ports
 from service.gateway.background import Background
@@ -50,6 +49,7 @@ from service.upstream.media import MediaFetcher, media_fetcher
 from service.upstream.platform import PlatformUpstream
 from service.upstream.studio import StudioUpstream
 from service.web.context import SERVICES, Services
+from service.web.listener import Listener
 from service.web.middleware import gateway_middleware
 from service.web.routes import add_ops_routes, add_routes
 from service.worker.batches import BatchWorker
@@ -69,15 +69,15 @@ _SHUTDOWN_S = 1.0
 class Gateway:
     """A running gateway. `base_url` is where it listens on loopback, without /v1.
 
-    `stop_listening` closes the main port and its idle connections, and leaves open requests and the ops port
-    alone. `reconfigure` takes over what of a configuration can change while the process runs.
+    `listener` is the main port; the ops port lives to the end. `reconfigure` takes over what of a
+    configuration can change while the process runs.
     """
 
     config: Config
     services: Services
     base_url: str
     ops_url: str
-    stop_listening: Callable[[], Awaitable[None]]
+    listener: Listener
     reconfigure: Callable[[Config], None]
 
 
@@ -100,13 +100,13 @@ async def running(config: Config, *, data_dir: Path = DEFAULT_DATA_DIR) -> Async
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         listen = config.listen
-        main_port = await _listening(runner, listen.host, listen.port)
-        ops_port = main_port
+        listener = await _listening(runner, stack, listen, listen.port)
+        main_port = ops_port = listener.port
         if listen.ops_port is not None:
             ops_runner = web.AppRunner(_ops_application(services), access_log=None)
             await ops_runner.setup()
             stack.push_async_callback(ops_runner.cleanup)
-            ops_port = await _listening(ops_runner, listen.host, listen.ops_port)
+            ops_port = (await _listening(ops_runner, stack, listen, listen.ops_port)).port
         if config.batches.runs_in_serve:
             services.batches.nudge = worker.nudge
             services.background.spawn(worker.run(), name="batch_worker")
@@ -116,7 +116,7 @@ async def running(config: Config, *, data_dir: Path = DEFAULT_DATA_DIR) -> Async
             services=services,
             base_url=f"http://127.0.0.1:{main_port}",
             ops_url=f"http://127.0.0.1:{ops_port}",
-            stop_listening=lambda: _stop_listening(runner),
+            listener=listener,
             reconfigure=lambda changed: _reconfigure(services, changed),
         )
         services.is_draining = True
@@ -134,7 +134,7 @@ async def working(config: Config, *, data_dir: Path = DEFAULT_DATA_DIR) -> Async
             runner = web.AppRunner(_ops_application(services), access_log=None)
             await runner.setup()
             stack.push_async_callback(runner.cleanup)
-            await _listening(runner, config.listen.host, config.listen.ops_port)
+            await _listening(runner, stack, config.listen, config.listen.ops_port)
         services.background.spawn(worker.run(), name="batch_worker")
         stack.push_async_callback(worker.stop)
         yield worker
@@ -161,21 +161,11 @@ def upstreams_of(config: Config, http: Http, fetcher: MediaFetcher) -> Mapping[A
     }
 
 
-async def _listening(runner: web.AppRunner, host: str, port: int) -> int:
-    """Open the socket; port 0 takes a free one. The bound port comes back."""
-    site = web.TCPSite(runner, host, port, backlog=1024)
-    await site.start()
-    return int(runner.addresses[-1][1])
-
-
-async def _stop_listening(runner: web.AppRunner) -> None:
-    for site in list(runner.sites):
-        await site.stop()
-    await asyncio.sleep(
-        0
-    )  # requests whose bytes are here already become handlers before their connections close
-    if runner.server is not None:
-        runner.server.pre_shutdown()
+async def _listening(runner: web.AppRunner, stack: AsyncExitStack, listen: Listen, port: int) -> Listener:
+    listener = Listener(runner)
+    stack.callback(listener.close)
+    await listener.open(listen.host, port)
+    return listener
 
 
 def _reconfigure(services: Services, config: Config) -> None:

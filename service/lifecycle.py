@@ -24,6 +24,7 @@ log = structlog.get_logger()
 
 # For the last words of what the deadline ended: a client that does not read them is cut off.
 _LAST_WORDS_S = 2.0
+_LINGER_S = 2.0
 _HASH_DIGITS = 12
 
 # What a running process takes over; the rest of the configuration needs a new one.
@@ -38,7 +39,10 @@ async def drain(gateway: Gateway, *, propagation_s: float) -> None:
     services.metrics.draining.set(1)
     log.info("drain_began", streams=len(requests), waited_s=propagation_s)
     await asyncio.sleep(propagation_s)
-    await gateway.stop_listening()
+    await gateway.listener.stop()
+    # A balancer learns by the closed port; until it has, its idle connections may still bring requests.
+    await asyncio.sleep(_LINGER_S if propagation_s else 0.0)
+    await gateway.listener.close_idle()
     ended = 0
     is_done, _ = await asyncio.gather(
         requests.wait_empty(timeout_s=drain_s), services.background_responses.drain(timeout_s=drain_s)

@@ -5,22 +5,19 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import aiohttp
 import httpx2
-import orjson
 import pytest
 
-from tests.clients.processes import API_KEY, Running, free_port, started, write_config
+from tests.clients.operated import ROOMY, Process, gateway, streams_open, until
+from tests.clients.processes import API_KEY, Running, started
 
 KEY = {"Authorization": f"Bearer {API_KEY}"}
 SLOW = "[[sim: tokens=60 pace_ms=50 pieces=4]] go"  # three seconds
 ENDLESS = "[[sim: stall_after=3]] go"
-ROOMY = {"name": "platform", "api_key": "sk-simulator-1", "max_concurrency": 100}
 
 pytestmark = pytest.mark.slow
 
@@ -30,44 +27,6 @@ def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("simulator")
     with started(folder, "simulator", "simulator", ready_path="/simulator/record") as running:
         yield running
-
-
-class Process:
-    """A gateway with an ops port of its own."""
-
-    def __init__(self, running: Running, ops_port: int, config: Path) -> None:
-        self.running = running
-        self.url = running.base_url
-        self.ops_url = f"http://127.0.0.1:{ops_port}"
-        self.config = config
-
-    def signal(self, number: int) -> None:
-        self.running.process.send_signal(number)
-
-    def metrics(self) -> str:
-        return httpx2.get(self.ops_url + "/metrics").text
-
-    def log(self) -> list[dict]:
-        lines = self.running.log_file.read_bytes().splitlines()
-        return [orjson.loads(line) for line in lines if line.startswith(b"{")]
-
-    def change(self, **sections: object) -> None:
-        """Write the file anew, as editors do: the new content takes the old one's place."""
-        new = self.config.with_suffix(".new")
-        new.write_bytes(orjson.dumps({**orjson.loads(self.config.read_bytes()), **sections}))
-        new.replace(self.config)
-
-
-@contextmanager
-def gateway(folder: Path, upstream: Running, **sections: object) -> Iterator[Process]:
-    ops_port = free_port()
-    timeouts = {"propagation_s": 0, **sections.pop("timeouts", {})}  # type: ignore[dict-item]
-    accounts = [{**ROOMY, "base_url": upstream.base_url}]
-    more = {"timeouts": timeouts, "reload": {"watch_s": 0.1}, "mimo_accounts": accounts, **sections}
-    config = write_config(folder, upstream, **more)
-    arguments = ("serve", "--config", str(config), "--data-dir", str(folder / "data"))
-    with started(folder, "gateway", *arguments, "--ops-port", str(ops_port), ready_path="/readyz") as running:
-        yield Process(running, ops_port, config)
 
 
 @pytest.fixture
@@ -96,18 +55,6 @@ async def read(http: aiohttp.ClientSession, url: str, route: str, text: str) -> 
     async with http.post(url + path, json=body(text)) as response:
         assert response.status == 200
         return await response.read()
-
-
-async def until(found: Callable[[], bool], *, within_s: float = 10.0) -> None:
-    deadline_s = time.monotonic() + within_s
-    while not await asyncio.to_thread(found):
-        assert time.monotonic() < deadline_s
-        await asyncio.sleep(0.05)
-
-
-def streams_open(process: Process) -> int:
-    lines = process.metrics().splitlines()
-    return sum(int(float(line.split()[1])) for line in lines if line.startswith("mgw_streams_open{"))
 
 
 async def exit_code(process: Process, *, within_s: float = 20.0) -> int:

@@ -52,9 +52,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def started(folder: Path, name: str, *arguments: str, ready_path: str) -> Iterator[Running]:
+def started(
+    folder: Path, name: str, *arguments: str, ready_path: str, port: int | None = None
+) -> Iterator[Running]:
     """`python -m service ARGUMENTS` until the block ends; SIGTERM, and its exit code is checked."""
-    port = free_port()
+    port = port or free_port()
     log_file = folder / f"{name}.log"
     overrides = ("PORT", "REDIS_URL", "MIMO_CONFIG", "LOG_LEVEL")
     environ = {name: value for name, value in os.environ.items() if name not in overrides}
