@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from service.core.errors import RateLimited
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowance:
@@ -30,6 +32,24 @@ class Admission:
     requests: Allowance | None = None
     tokens: Allowance | None = None
     is_degraded: bool = False
+
+
+class OverLimit(RateLimited):
+    """The API key met a limit of this gateway. `requests` and `tokens` as in an Admission: what is left of
+    the minute, for the headers; the limit that was met resets after `retry_after_s`, None: not by waiting."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str,
+        retry_after_s: float | None,
+        requests: Allowance | None = None,
+        tokens: Allowance | None = None,
+    ) -> None:
+        super().__init__(message, code=code, retry_after_s=retry_after_s)
+        self.requests = requests
+        self.tokens = tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -91,6 +91,7 @@ class Chat:
         recollection = Recollection(self._parts.reasoning, self._parts.background, key, resolved, candidates)
         estimate = quick_prompt_tokens(resolved) if key.tokens_per_minute is not None else 0
         admission = await self.limits.admit(key, request_id=record.request_id, estimated_tokens=estimate)
+        record.admission = admission
         self.holdings.admissions.add(admission)
         return Answer(
             self._parts,

@@ -147,6 +147,8 @@ class RedisLimits:
                 reply[1].decode(),
                 estimated_tokens=estimated_tokens,
                 retry_after_s=None if reply[2] < 0 else reply[2] / 1000,
+                requests_left=reply[3],
+                tokens_left=reply[4],
             )
         if key.max_concurrency is not None:
             self._slots.add(request_id)

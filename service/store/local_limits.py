@@ -7,8 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from service.config import ApiKey
-from service.core.errors import RateLimited
-from service.core.leases import Admission, Allowance
+from service.core.leases import Admission, Allowance, OverLimit
 
 _MINUTE_S = 60.0
 _RETRY_SLOT_S = 1.0
@@ -34,13 +33,21 @@ def admitted(
     )
 
 
-def _allowance(limit: int | None, remaining: int) -> Allowance | None:
+def _allowance(limit: int | None, remaining: int, resets_in_s: float = _MINUTE_S) -> Allowance | None:
     if limit is None:
         return None
-    return Allowance(limit=limit, remaining=max(remaining, 0), resets_in_s=_MINUTE_S)
+    return Allowance(limit=limit, remaining=max(remaining, 0), resets_in_s=resets_in_s)
 
 
-def over_limit(key: ApiKey, which: str, *, estimated_tokens: int, retry_after_s: float | None) -> RateLimited:
+def over_limit(
+    key: ApiKey,
+    which: str,
+    *,
+    estimated_tokens: int,
+    retry_after_s: float | None,
+    requests_left: int = 0,
+    tokens_left: int = 0,
+) -> OverLimit:
     """The refusal in words: whose limit, which, and when it helps to try again (None: never by waiting)."""
     texts = {
         "requests": (f"{key.requests_per_minute} requests per minute", "requests_per_minute"),
@@ -54,10 +61,13 @@ def over_limit(key: ApiKey, which: str, *, estimated_tokens: int, retry_after_s:
     }
     text, code = texts[which]
     when = "" if retry_after_s is None else f" Try again in {retry_after_s:.1f} s."
-    return RateLimited(
+    resets_in_s = {which: retry_after_s or _MINUTE_S}
+    return OverLimit(
         f"The gateway's limit of this API key is reached: {text}.{when}",
         code=code,
         retry_after_s=retry_after_s,
+        requests=_allowance(key.requests_per_minute, requests_left, resets_in_s.get("requests", _MINUTE_S)),
+        tokens=_allowance(key.tokens_per_minute, tokens_left, resets_in_s.get("tokens", _MINUTE_S)),
     )
 
 
@@ -114,23 +124,35 @@ class LocalLimits:
         return meter
 
     def _refuse_over_limit(self, key: ApiKey, meter: _Meter, tokens: int) -> None:
+        met = self._limit_met(key, meter, tokens)
+        if met is not None:
+            which, wait_s = met
+            raise over_limit(
+                key,
+                which,
+                estimated_tokens=tokens,
+                retry_after_s=wait_s,
+                requests_left=(key.requests_per_minute or 0) - len(meter.entries),
+                tokens_left=(key.tokens_per_minute or 0) - self._used(meter),
+            )
+
+    def _limit_met(self, key: ApiKey, meter: _Meter, tokens: int) -> tuple[str, float | None] | None:
+        """Which limit has no room, and how long to wait; None: let it in."""
         if key.budget_usd is not None and meter.spent_micro_usd >= round(key.budget_usd * 1_000_000):
-            raise over_limit(key, "budget", estimated_tokens=tokens, retry_after_s=None)
+            return "budget", None
         if key.max_concurrency is not None and len(meter.slots) >= self._share(key.max_concurrency):
-            wait_s = _RETRY_SLOT_S if key.max_concurrency else None
-            raise over_limit(key, "concurrency", estimated_tokens=tokens, retry_after_s=wait_s)
+            return "concurrency", _RETRY_SLOT_S if key.max_concurrency else None
         if key.requests_per_minute is not None:
             too_many = len(meter.entries) + 1 - self._share(key.requests_per_minute)
             if too_many > 0:
-                wait_s = self._wait_s(meter, too_many, 0) if key.requests_per_minute else None
-                raise over_limit(key, "requests", estimated_tokens=tokens, retry_after_s=wait_s)
+                return "requests", self._wait_s(meter, too_many, 0) if key.requests_per_minute else None
         if key.tokens_per_minute is not None:
             limit = self._share(key.tokens_per_minute)
             if tokens > limit:
-                raise over_limit(key, "too_large", estimated_tokens=tokens, retry_after_s=None)
+                return "too_large", None
             if (excess := self._used(meter) + tokens - limit) > 0:
-                wait_s = self._wait_s(meter, 0, excess)
-                raise over_limit(key, "tokens", estimated_tokens=tokens, retry_after_s=wait_s)
+                return "tokens", self._wait_s(meter, 0, excess)
+        return None
 
     def _share(self, limit: int) -> int:
         return self._share_of(limit) if limit else 0

@@ -57,6 +57,9 @@ def refused(outcome: NotLeased, *, candidates: int, waited_s: float = 0.0) -> Ga
         text, code = f"{accounts} busy{waited}.", "accounts_busy"
     else:
         text, code = f"{accounts} resting ({outcome.why or 'unknown'}).", "accounts_resting"
+        text += f" Try again in {retry_after_s:.1f} s."
     return RateLimited(
-        f"The gateway has no account free for this model: {text}", code=code, retry_after_s=retry_after_s
+        f"The gateway has no account free for this model: {text} This is not a limit of your API key.",
+        code=code,
+        retry_after_s=retry_after_s,
     )

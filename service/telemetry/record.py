@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from service.core.errors import GatewayError
 from service.core.events import Usage
+from service.core.leases import Admission
 from service.core.reasoning import Replay
 
 
@@ -53,6 +54,7 @@ class RequestRecord:
     is_drained: bool = False  # the shutdown's deadline ended it
     finish_reason: str = ""
     error: GatewayError | None = None
+    admission: Admission | None = None  # what the API key has left, for the headers of whatever follows
     usage: Usage | None = None
     is_reasoning_only: bool = False  # the answer was thinking and nothing else
     reasoning_replay: Replay = field(default_factory=Replay)  # of earlier turns

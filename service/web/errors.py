@@ -10,8 +10,9 @@ from service.core.dialects.anthropic_messages.errors import encode_error as enco
 from service.core.dialects.openai_chat.errors import encode_error as encode_openai
 from service.core.dialects.openai_responses.errors import encode_error as encode_responses
 from service.core.errors import GatewayError
-from service.web.context import RECORD
-from service.web.headers import REQUEST_ID, notes_header
+from service.core.leases import OverLimit
+from service.web.context import RECORD, SERVICES
+from service.web.headers import REQUEST_ID, anthropic_limit_headers, notes_header, openai_limit_headers
 
 _RESPONSES_PATH = "/v1/responses"
 _OPENAI_PATHS = (_RESPONSES_PATH, "/v1/chat/")
@@ -36,16 +37,24 @@ def request_id_headers(request: web.Request) -> dict[str, str]:
 
 def error_response(request: web.Request, error: GatewayError, *, request_id: str) -> web.Response:
     """The whole answer for a request that failed before its first byte."""
-    headers = {**request_id_headers(request), **notes_header(request[RECORD].notes)}
+    record = request[RECORD]
+    headers = {**request_id_headers(request), **notes_header(record.notes)}
+    limits = error if isinstance(error, OverLimit) else record.admission
     if speaks_anthropic(request):
         status, body = encode_anthropic(error, request_id=request_id)
+        if limits is not None:
+            headers |= anthropic_limit_headers(limits, now_s=request.app[SERVICES].clock.unix_s())
     elif request.path.startswith(_RESPONSES_PATH):
         status, body = encode_responses(error)
     else:
         status, body = encode_openai(error)
+    if limits is not None and not speaks_anthropic(request):
+        headers |= openai_limit_headers(limits)
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(max(math.ceil(error.retry_after_s), 1))
-    elif status in (429, 503, 529) and error.code != "insufficient_quota":
+    elif isinstance(error, OverLimit):
+        headers["X-Should-Retry"] = "false"  # the SDKs' word: no waiting helps
+    elif status in (429, 503, 529):
         # Clients that are told nothing come back at once: mimo-api.md 3 asks to always say when.
         headers["Retry-After"] = "5"
     if status == 401:

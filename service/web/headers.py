@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from aiohttp import web
 
-from service.core.leases import Admission, Allowance
+from service.core.leases import Admission, Allowance, OverLimit
 
 REQUEST_ID = "X-Request-Id"
 NOTES = "X-Mimo-Gateway-Notes"
@@ -24,7 +24,7 @@ def notes_header(notes: Iterable[str]) -> dict[str, str]:
     return {NOTES: text[:_MAX_NOTES_CHARS]} if text else {}
 
 
-def openai_limit_headers(admission: Admission) -> dict[str, str]:
+def openai_limit_headers(admission: Admission | OverLimit) -> dict[str, str]:
     """OpenAI's `x-ratelimit-*`, for the limits that the key has."""
     headers: dict[str, str] = {}
     for name, allowance in (("requests", admission.requests), ("tokens", admission.tokens)):
@@ -41,7 +41,7 @@ def _limit_headers(name: str, allowance: Allowance) -> dict[str, str]:
     }
 
 
-def anthropic_limit_headers(admission: Admission, *, now_s: float) -> dict[str, str]:
+def anthropic_limit_headers(admission: Admission | OverLimit, *, now_s: float) -> dict[str, str]:
     """Anthropic's `anthropic-ratelimit-*`: the reset is an instant in RFC 3339, `now_s` is Unix time."""
     headers: dict[str, str] = {}
     for name, allowance in (("requests", admission.requests), ("tokens", admission.tokens)):

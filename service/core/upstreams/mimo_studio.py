@@ -136,11 +136,14 @@ def decode_error(status: int, body: bytes, *, retry_after_s: float | None = None
     return UpstreamUnavailable(f"The studio answered with error {str(code)[:32]}: {message}", status=200)
 
 
+_BUSY = "The studio account that the gateway calls MiMo with is busy; this is not a limit of your API key."
+
+
 def _status_error(status: int, message: str, retry_after_s: float | None) -> GatewayError:
     if status in (403, 451, 461):
         return UpstreamAccountError("The studio account is restricted.", status=status)
     if status == 429:
-        return UpstreamRateLimited("The studio account is busy.", status=status, retry_after_s=retry_after_s)
+        return UpstreamRateLimited(_BUSY, status=status, retry_after_s=retry_after_s)
     if status >= 500:
         return UpstreamUnavailable(
             f"The studio answered {status}.", status=status, retry_after_s=retry_after_s

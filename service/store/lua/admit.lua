@@ -4,8 +4,8 @@
 -- ARGV: 1 now_ms (0: TIME, as in production)  2 request_id  3 tokens, the estimate  4 requests_per_minute
 --       5 tokens_per_minute  6 max_concurrency  7 budget_micro_usd  8 slot_ttl_ms  9 meter_ttl_ms
 --       Limits of -1 do not exist.
--- Returns {1, requests_left, tokens_left} or {0, which, retry_after_ms}; which is requests, tokens, too_large,
--- concurrency or budget; retry_after_ms -1: waiting does not help.
+-- Returns {1, requests_left, tokens_left} or {0, which, retry_after_ms, requests_left, tokens_left}; which is
+-- requests, tokens, too_large, concurrency or budget; retry_after_ms -1: waiting does not help.
 -- O(log of what is in the minute). Refusing takes nothing; it only drops what has expired.
 -- The same request_id twice is one admission: safe to repeat after a lost reply.
 -- USES: window
@@ -31,20 +31,24 @@ elseif max_slots >= 0 and redis.call('ZSCORE', slots, id) then
   return {1, -1, -1}
 end
 
+local function refused(which, wait_ms)
+  return {0, which, wait_ms, left(max_requests, requests), left(max_tokens, used)}
+end
+
 if budget >= 0 and tonumber(redis.call('HGET', meter, 'spent') or '0') >= budget then
-  return {0, 'budget', -1}
+  return refused('budget', -1)
 end
 if max_slots >= 0 then
   redis.call('ZREMRANGEBYSCORE', slots, '-inf', now)
-  if redis.call('ZCARD', slots) >= max_slots then return {0, 'concurrency', max_slots == 0 and -1 or 1000} end
+  if redis.call('ZCARD', slots) >= max_slots then return refused('concurrency', max_slots == 0 and -1 or 1000) end
 end
 if max_requests >= 0 and requests + 1 > max_requests then
-  if max_requests == 0 then return {0, 'requests', -1} end
-  return {0, 'requests', window_wait(window, now, requests + 1 - max_requests, 0)}
+  if max_requests == 0 then return refused('requests', -1) end
+  return refused('requests', window_wait(window, now, requests + 1 - max_requests, 0))
 end
 if max_tokens >= 0 and used + tokens > max_tokens then
-  if tokens > max_tokens then return {0, 'too_large', -1} end
-  return {0, 'tokens', window_wait(window, now, 0, used + tokens - max_tokens)}
+  if tokens > max_tokens then return refused('too_large', -1) end
+  return refused('tokens', window_wait(window, now, 0, used + tokens - max_tokens))
 end
 
 if counts_minute then

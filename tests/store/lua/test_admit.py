@@ -26,10 +26,10 @@ async def test_what_is_left_comes_back(run: Run):
 @pytest.mark.parametrize(
     ("limits", "reply"),
     [
-        ({"requests": 0}, [0, b"requests", -1]),
-        ({"tokens": 0}, [0, b"too_large", -1]),
-        ({"slots": 0}, [0, b"concurrency", -1]),
-        ({"budget": 0}, [0, b"budget", -1]),
+        ({"requests": 0}, [0, b"requests", -1, 0, -1]),
+        ({"tokens": 0}, [0, b"too_large", -1, -1, 0]),
+        ({"slots": 0}, [0, b"concurrency", -1, -1, -1]),
+        ({"budget": 0}, [0, b"budget", -1, -1, -1]),
     ],
 )
 async def test_limits_of_nothing(run: Run, store: Store, limits: dict, reply: list):
@@ -40,14 +40,14 @@ async def test_limits_of_nothing(run: Run, store: Store, limits: dict, reply: li
 async def test_the_wait_is_until_enough_has_left(run: Run):
     for number in range(3):
         await admit(run, f"r{number}", 10, now=NOW + 1000 * number, tokens=30)
-    assert await admit(run, "x", 5, now=NOW + 3000, tokens=30) == [0, b"tokens", 57_000]
-    assert await admit(run, "x", 25, now=NOW + 3000, tokens=30) == [0, b"tokens", 59_000]
+    assert await admit(run, "x", 5, now=NOW + 3000, tokens=30) == [0, b"tokens", 57_000, -1, 0]
+    assert await admit(run, "x", 25, now=NOW + 3000, tokens=30) == [0, b"tokens", 59_000, -1, 0]
     assert await admit(run, "x", 5, now=NOW + 60_000, tokens=30) == [1, -1, 5]
 
 
 async def test_a_slot_that_was_not_renewed_ends(run: Run):
     assert await admit(run, "r1", slots=1) == [1, -1, -1]
-    assert await admit(run, "r2", slots=1) == [0, b"concurrency", 1000]
+    assert await admit(run, "r2", slots=1) == [0, b"concurrency", 1000, -1, -1]
     assert await admit(run, "r2", now=NOW + 15_000, slots=1) == [1, -1, -1]
 
 

@@ -171,7 +171,7 @@ def _classified(status: int, fault: _Fault, retry_after_s: float | None) -> Gate
         return _noted(
             UpstreamRateLimited(
                 "MiMo limits the rate of the account that the gateway calls it with; this is not a limit of "
-                "your API key.",
+                f"your API key.{_when(retry_after_s)}",
                 status=status,
                 retry_after_s=retry_after_s,
             ),
@@ -182,6 +182,10 @@ def _classified(status: int, fault: _Fault, retry_after_s: float | None) -> Gate
     if status < 400:
         return UpstreamProtocolError(f"The upstream answered with HTTP {status}.", status=status)
     return _refusal(status, fault, retry_after_s)
+
+
+def _when(retry_after_s: float | None) -> str:
+    return "" if retry_after_s is None else f" Try again in {retry_after_s:.0f} s."
 
 
 def _refusal(status: int, fault: _Fault, retry_after_s: float | None) -> GatewayError:
