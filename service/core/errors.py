@@ -32,6 +32,7 @@ class Kind(StrEnum):
     UPSTREAM_UNAVAILABLE = "upstream_unavailable"
     UPSTREAM_TIMEOUT = "upstream_timeout"
     UPSTREAM_PROTOCOL = "upstream_protocol"
+    UPSTREAM_UNMET = "upstream_unmet"
     STORE_UNAVAILABLE = "store_unavailable"
     INTERNAL = "internal"
 
@@ -249,3 +250,17 @@ class UpstreamProtocolError(UpstreamError):
     """The answer broke off or was no answer of the wire we speak."""
 
     kind = Kind.UPSTREAM_PROTOCOL
+
+
+class AnswerUnmet(UpstreamError):
+    """A whole answer that is not what the request demanded: no call where one was required, text that is not
+    the JSON asked for. The account is not at fault.
+
+    `answer` is the text that came, `remedy` what to tell the model before it answers once more."""
+
+    kind = Kind.UPSTREAM_UNMET
+
+    def __init__(self, message: str, *, param: str, code: str, answer: str, remedy: str) -> None:
+        super().__init__(message, param=param, code=code)
+        self.answer = answer
+        self.remedy = remedy

@@ -18,7 +18,9 @@ from typing import Self
 from service.config import Account, AccountKind, ApiKey
 from service.core.completion import Collector, Completion
 from service.core.conversation import Conversation, Thinking
+from service.core.demands import Demand, asked_again
 from service.core.errors import (
+    AnswerUnmet,
     GatewayError,
     NoAccount,
     UpstreamAccountError,
@@ -37,6 +39,7 @@ from service.gateway.ports import Accounts, Clock, Ids, Ledger, ReasoningMemory,
 from service.gateway.reasoning import KEEP_WITHIN_S, Recollection, Thoughts
 from service.gateway.stages import stages_for
 from service.gateway.sticky import is_continued, sticky_key
+from service.gateway.structured import demands_of
 from service.gateway.tally import Tally
 from service.telemetry.record import AttemptRecord, RequestRecord
 
@@ -96,6 +99,8 @@ class Answer:
         self._lease: Lease | None = None
         self._call: UpstreamCall | None = None
         self._source: AnswerSource | None = None
+        self._demands: list[Demand] = []
+        self._was_asked_again = False
         self._attempt_started_at_s = 0.0
         self._penalty: Penalty | None = None
         self._has_begun = False
@@ -146,6 +151,8 @@ class Answer:
             await self._begin_attempt()
         events, is_last = await self._read()
         shown = self._tally.seen(events)
+        if self._demands:
+            shown = await self._demanded(shown)
         if not self._has_begun and shown:
             _refuse_bad_start(shown, is_last_attempt=not self._may_retry())
             self._has_begun = True
@@ -154,9 +161,20 @@ class Answer:
             await self._ended(self._record.error)
         return shown
 
+    async def _demanded(self, events: list[Event]) -> list[Event]:
+        """What the request's demands let through. Raises AnswerUnmet."""
+        for demand in self._demands:
+            if not demand.is_heavy:
+                events = demand.feed(events)
+            else:
+                events = await asyncio.to_thread(demand.feed, events)
+        if events and isinstance(events[-1], Failed):
+            self._record.error = events[-1].error
+        return events
+
     async def _ended(self, failure: GatewayError | None) -> None:
         """The last event was read, and not given out yet."""
-        self._note_attempt("ok" if failure is None else str(failure.kind))
+        self._note_attempt(failure)
         if failure is not None:
             self._penalty = penalty_of(failure)
         elif (kept := self._thoughts.keep()) is not None:
@@ -182,6 +200,9 @@ class Answer:
             offers_tools=self._policy.offers_tools_on_studio,
         )
         self._source = AnswerSource(self._call.decoder, stages)
+        self._demands = demands_of(
+            self._conversation, account.kind, offers_tools=self._policy.offers_tools_on_studio
+        )
 
     def _new_call_id(self) -> str:
         return self._parts.ids.new("call_")
@@ -221,7 +242,7 @@ class Answer:
         client is told."""
         if self._account is None:
             raise error
-        self._note_attempt(str(error.kind))
+        self._note_attempt(error)
         if (amended := self._amended(error)) is not None:
             self._conversation = amended
             self._end_attempt()
@@ -240,9 +261,15 @@ class Answer:
     def _amended(self, error: GatewayError) -> Conversation | None:
         """The conversation with which the same account gets one more try; None when there is no remedy."""
         conversation = self._conversation
-        if not self._has_time() or not isinstance(error, UpstreamRefused):
+        if self._has_begun or not self._has_time():
             return None
-        if error.code != "reasoning_not_passed_back" or conversation.thinking is Thinking.DISABLED:
+        if isinstance(error, AnswerUnmet) and not self._was_asked_again:
+            self._was_asked_again = True
+            self._tally.start_again(was_whole=True)
+            self._record.notes.append(f"the model was asked once more: {error.code}")
+            return asked_again(conversation, error)
+        is_of_reasoning = isinstance(error, UpstreamRefused) and error.code == "reasoning_not_passed_back"
+        if not is_of_reasoning or conversation.thinking is Thinking.DISABLED:
             return None
         self._tally.start_again(was_whole=False)
         self._record.notes.append("thinking was switched off: the upstream wants reasoning that is not known")
@@ -255,8 +282,10 @@ class Answer:
         spent_s = self._parts.clock.monotonic_s() - self._record.started_at_s
         return spent_s < self._policy.retry_within_s
 
-    def _note_attempt(self, result: str) -> None:
+    def _note_attempt(self, failure: GatewayError | None) -> None:
         account = self._account
+        # Of an answer that is not what was asked for the account knows nothing.
+        result = "ok" if failure is None or isinstance(failure, AnswerUnmet) else str(failure.kind)
         if account is not None:
             spent_s = self._parts.clock.monotonic_s() - self._attempt_started_at_s
             self._record.attempts.append(

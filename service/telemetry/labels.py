@@ -25,7 +25,8 @@ REDIS_ERRORS: Final = ("refused", "failed", "timed_out", "shed", "degraded")
 # What an attempt can end with: every failure that an upstream causes, by its kind.
 ATTEMPT_RESULTS: Final = (
     "ok",
-    *(str(kind) for kind in Kind if kind.startswith("upstream_")),
+    # Of UPSTREAM_UNMET the upstream knows nothing: it has answered.
+    *(str(kind) for kind in Kind if kind.startswith("upstream_") and kind is not Kind.UPSTREAM_UNMET),
     str(Kind.CONTENT_FILTERED),
     str(Kind.CONTEXT_OVERFLOW),
 )

@@ -32,7 +32,7 @@ async def create(request: web.Request) -> web.StreamResponse:
     services, record, key = request.app[SERVICES], request[RECORD], request[API_KEY]
     decoded = decode_request(await read_body(request))
     record.notes += decoded.notes
-    conversation = _telling_stop(decoded.conversation)
+    conversation = _as_promised(decoded.conversation)
     async with services.chat.open(conversation, key=key, record=record) as answer:
         head = AnswerHead(
             answer_id=services.ids.new("msg_"), model=answer.model, created_at_s=int(services.clock.unix_s())
@@ -78,10 +78,14 @@ class _Kept:
             return None
 
 
-def _telling_stop(conversation: Conversation) -> Conversation:
-    if not conversation.sampling.stop:
-        return conversation
-    return replace(conversation, sampling=replace(conversation.sampling, reports_stop=True))
+def _as_promised(conversation: Conversation) -> Conversation:
+    """What Anthropic promises without being asked: the stop sequence is told, a schema is kept."""
+    if conversation.sampling.stop:
+        conversation = replace(conversation, sampling=replace(conversation.sampling, reports_stop=True))
+    if conversation.response_format.schema is not None:
+        strict = replace(conversation.response_format, strict=True)
+        conversation = replace(conversation, response_format=strict)
+    return conversation
 
 
 def _keep(request: web.Request, head: AnswerHead, body: bytes) -> None:

@@ -23,6 +23,12 @@ RATE_LIMITED, ACCOUNT = errors.UpstreamRateLimited, errors.UpstreamAccountError
 REFUSED, UNAVAILABLE = errors.UpstreamRefused, errors.UpstreamUnavailable
 
 TABLE: list[tuple[str, GatewayError, NextStep, Penalty | None]] = [
+    (
+        "an answer that does not do",
+        errors.AnswerUnmet("x", param="tool_choice", code="c", answer="", remedy=""),
+        GIVE_UP,
+        None,
+    ),
     ("429 rests for the default", RATE_LIMITED("x"), FAIL_OVER, cost(COOLDOWN, "rate_limited", 20)),
     ("429 rests as told", RATE_LIMITED("x", retry_after_s=7), FAIL_OVER, cost(COOLDOWN, "rate_limited", 7)),
     ("429 says now", RATE_LIMITED("x", retry_after_s=0), FAIL_OVER, cost(COOLDOWN, "rate_limited", 0)),

@@ -54,6 +54,7 @@ _ROWS: Mapping[Kind, _Row] = MappingProxyType(
         Kind.UPSTREAM_UNAVAILABLE: _Row(502, _SERVER, "upstream_unavailable", _SERVER),
         Kind.UPSTREAM_TIMEOUT: _Row(504, _SERVER, "upstream_timeout", _SERVER),
         Kind.UPSTREAM_PROTOCOL: _Row(502, _SERVER, "upstream_protocol_error", _SERVER),
+        Kind.UPSTREAM_UNMET: _Row(502, _SERVER, "answer_unmet", _SERVER),
         Kind.STORE_UNAVAILABLE: _Row(503, _SERVER, "store_unavailable", _SERVER),
         Kind.INTERNAL: _Row(500, _SERVER, "internal_error", _SERVER),
     }

@@ -36,6 +36,7 @@ EXAMPLES: dict[Kind, GatewayError] = {
     Kind.UPSTREAM_UNAVAILABLE: errors.UpstreamUnavailable("reset"),
     Kind.UPSTREAM_TIMEOUT: errors.UpstreamTimeout(waited_s=30, phase="first_byte"),
     Kind.UPSTREAM_PROTOCOL: errors.UpstreamProtocolError("cut"),
+    Kind.UPSTREAM_UNMET: errors.AnswerUnmet("no call", param="p", code="c", answer="", remedy=""),
     Kind.STORE_UNAVAILABLE: errors.StoreUnavailable("Redis"),
     Kind.INTERNAL: errors.Internal(),
 }
@@ -60,6 +61,7 @@ EXPECTED: dict[Kind, tuple[int, str, type[anthropic.APIStatusError]]] = {
     Kind.UPSTREAM_UNAVAILABLE: (502, "api_error", anthropic.InternalServerError),
     Kind.UPSTREAM_TIMEOUT: (504, "timeout_error", anthropic.InternalServerError),
     Kind.UPSTREAM_PROTOCOL: (502, "api_error", anthropic.InternalServerError),
+    Kind.UPSTREAM_UNMET: (502, "api_error", anthropic.InternalServerError),
     Kind.STORE_UNAVAILABLE: (503, "api_error", anthropic.InternalServerError),
     Kind.INTERNAL: (500, "api_error", anthropic.InternalServerError),
 }

@@ -7,6 +7,7 @@ import pytest
 
 from service.core.dialects.openai_chat.errors import STATUS, decode_error, decode_error_value, encode_error
 from service.core.errors import (
+    AnswerUnmet,
     BodyTooLarge,
     ContentFiltered,
     ContextOverflow,
@@ -62,6 +63,7 @@ from service.core.errors import (
         (UpstreamAccountError("x", status=401), 502, "server_error", "upstream_account_error"),
         (UpstreamUnavailable("x"), 502, "server_error", "upstream_unavailable"),
         (UpstreamProtocolError("x"), 502, "server_error", "upstream_protocol_error"),
+        (AnswerUnmet("x", param="p", code="c", answer="", remedy=""), 502, "server_error", "c"),
         (UpstreamTimeout(waited_s=30, phase="idle"), 504, "server_error", "upstream_timeout"),
         (Internal(), 500, "server_error", "internal_error"),
     ],

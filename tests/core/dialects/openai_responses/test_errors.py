@@ -13,6 +13,7 @@ from service.core.dialects.openai_responses.errors import (
     response_error,
 )
 from service.core.errors import (
+    AnswerUnmet,
     BodyTooLarge,
     ContentFiltered,
     ContextOverflow,
@@ -63,6 +64,7 @@ _CASES = [
     (UpstreamUnavailable("m"), 502, "upstream_unavailable", "server_error"),
     (UpstreamTimeout(waited_s=1, phase="idle"), 504, "upstream_timeout", "server_error"),
     (UpstreamProtocolError("m"), 502, "upstream_protocol_error", "server_error"),
+    (AnswerUnmet("m", param="p", code="c", answer="", remedy=""), 502, "c", "server_error"),
     (StoreUnavailable("m"), 503, "store_unavailable", "server_error"),
     (Internal(), 500, "internal_error", "server_error"),
 ]

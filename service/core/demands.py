@@ -1,0 +1,232 @@
+"""What a request demands of its answer: a tool call, JSON of a schema. MiMo's wires promise neither, so the
+answer is looked at before it is shown.
+
+Each demand is fed the events of each read and gives back what may be shown. As long as nothing was shown an
+answer that does not meet it raises AnswerUnmet, and the model can be asked once more; after that the answer
+ends in a Failed. An answer that was cut (LENGTH, CONTENT_FILTER) says so itself and passes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Protocol
+
+from service.core.conversation import (
+    Conversation,
+    Part,
+    ResponseFormat,
+    ResponseFormatKind,
+    Role,
+    Text,
+    ToolChoice,
+    Turn,
+)
+from service.core.errors import AnswerUnmet
+from service.core.events import (
+    Event,
+    Failed,
+    Finish,
+    FinishReason,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallStart,
+)
+from service.core.json_text import JsonText, json_in
+
+MAX_PROSE_CHARS = 64 << 10  # as much text without the call that was required is an answer without it
+MAX_JSON_CHARS = 8 << 20
+_HEAVY_CHARS = 16 << 10
+_CUT = (FinishReason.LENGTH, FinishReason.CONTENT_FILTER)
+
+# A JSON text -> what is wrong with it, in words that name the place; None when nothing is.
+FaultOf = Callable[[str], str | None]
+
+
+class Demand(Protocol):
+    """One answer's demand."""
+
+    @property
+    def is_heavy(self) -> bool:
+        """Whether the next feed may take milliseconds."""
+        ...
+
+    def feed(self, events: list[Event]) -> list[Event]: ...
+
+
+def asked_again(conversation: Conversation, unmet: AnswerUnmet) -> Conversation:
+    """The conversation with the answer that did not do, and what was wrong with it: the prompt's prefix stays
+    as it was."""
+    turns = [Turn(role=Role.USER, parts=(Text(text=unmet.remedy),))]
+    if unmet.answer:
+        answer: tuple[Part, ...] = (Text(text=unmet.answer),)
+        turns.insert(0, Turn(role=Role.ASSISTANT, parts=answer))
+    return replace(conversation, turns=(*conversation.turns, *turns))
+
+
+class CallDemand:
+    """`tool_choice` required or named: all is held back until the first call starts."""
+
+    is_heavy = False
+
+    def __init__(self, choice: ToolChoice) -> None:
+        self._choice = choice
+        self._held: list[Event] = []
+        self._text: list[str] = []
+        self._chars = 0
+        self._is_met = False
+
+    def feed(self, events: list[Event]) -> list[Event]:
+        if self._is_met:
+            return events
+        self._held += events
+        for event in events:
+            if isinstance(event, Failed):
+                return [event]  # nothing was shown: another account may do better
+            if self._meets(event):
+                self._is_met = True
+                held, self._held = self._held, []
+                return held
+        return []
+
+    def _meets(self, event: Event) -> bool:
+        """Whether the answer may be shown now. Raises AnswerUnmet when it will not do."""
+        match event:
+            case TextDelta():
+                self._text.append(event.text)
+                self._chars += len(event.text)
+                if self._chars > MAX_PROSE_CHARS:
+                    raise self._unmet("answered with text alone")
+            case ToolCallStart():
+                if self._choice.name not in (None, event.name):
+                    raise self._unmet("called another tool")
+                return True
+            case Finish():
+                if event.reason not in _CUT:
+                    raise self._unmet("answered without a call")
+                return True
+            case _:
+                pass
+        return False
+
+    def _unmet(self, what: str) -> AnswerUnmet:
+        named = self._choice.name
+        wanted = f"a call of the tool '{named}'" if named else "a tool call"
+        remedy = f"You must call the tool `{named}` now." if named else "You must call one of the tools now."
+        return AnswerUnmet(
+            f"tool_choice asked for {wanted}, but the model {what}.",
+            param="tool_choice",
+            code="tool_choice_unmet",
+            answer="".join(self._text),
+            remedy=f"{remedy} Answer with the call and nothing else.",
+        )
+
+
+class FormatDemand:
+    """`response_format` json_object or json_schema: the text is one JSON value without a fault.
+
+    `is_live`: the value streams as it comes, and a fault can only end the stream. Otherwise all is held back
+    until it was found good. Answers that call tools are left alone from the first call on.
+    """
+
+    def __init__(self, response_format: ResponseFormat, fault_of: FaultOf, *, is_live: bool) -> None:
+        self._format = response_format
+        self._fault_of = fault_of
+        self._is_live = is_live
+        self._openings = _openings(response_format)
+        self._cleaner = JsonText(self._openings)
+        self._held: list[Event] = []
+        self._pieces: list[str] = []
+        self._chars = 0
+        self._has_shown = False
+        self._is_over = False
+
+    @property
+    def is_heavy(self) -> bool:
+        return self._chars > _HEAVY_CHARS and not self._is_over
+
+    def feed(self, events: list[Event]) -> list[Event]:
+        shown: list[Event] = []
+        for event in events:
+            shown += [event] if self._is_over else self._one(event)
+        return shown
+
+    def _one(self, event: Event) -> list[Event]:
+        match event:
+            case TextDelta():
+                return self._more(event.text)
+            case ToolCallStart():
+                self._is_over = True
+                return [*self._released(), event]
+            case Finish():
+                self._is_over = True
+                return self._finished(event)
+            case Failed():
+                self._is_over = True
+                return [event]
+            case ReasoningDelta() if self._is_live:
+                self._has_shown = True
+                return [event]
+            case _:
+                self._held.append(event)
+                return []
+
+    def _more(self, text: str) -> list[Event]:
+        self._pieces.append(text)
+        self._chars += len(text)
+        if self._chars > MAX_JSON_CHARS:
+            raise self._unmet("it is too long")
+        if not self._is_live or not (json := self._cleaner.feed(text)):
+            return []
+        self._has_shown = True
+        return [TextDelta(json)]
+
+    def _finished(self, finish: Finish) -> list[Event]:
+        if finish.reason in _CUT:
+            return [*self._released(), finish]
+        text = "".join(self._pieces)
+        if self._cleaner.has_begun:
+            text = JsonText(self._openings).feed(text)
+            shown = ""
+        else:
+            text = shown = json_in(text, self._openings)
+        if (fault := self._fault_of(text)) is None:
+            return [*self._with(shown), finish]
+        unmet = self._unmet(fault)
+        if not self._has_shown:
+            raise unmet
+        return [*self._with(""), Failed(unmet)]
+
+    def _released(self) -> list[Event]:
+        """What was held back, for an answer that is not judged: cut, or one with calls."""
+        if self._is_live:
+            return self._with(self._cleaner.rest())
+        cleaner = JsonText(self._openings)
+        text = "".join(map(cleaner.feed, self._pieces)) + cleaner.rest()
+        return self._with(text)
+
+    def _with(self, text: str) -> list[Event]:
+        """The events that were held back, the text after the reasoning."""
+        held, self._held = self._held, []
+        reasoning: list[Event] = [event for event in held if isinstance(event, ReasoningDelta)]
+        others = [event for event in held if not isinstance(event, ReasoningDelta)]
+        return [*reasoning, *([TextDelta(text)] if text else []), *others]
+
+    def _unmet(self, fault: str) -> AnswerUnmet:
+        name = "json_schema" if self._format.kind is ResponseFormatKind.JSON_SCHEMA else "json_object"
+        return AnswerUnmet(
+            f"The model's answer is not the {name} that was asked for: {fault}.",
+            param="response_format",
+            code="response_format_unmet",
+            answer="".join(self._pieces),
+            remedy=(
+                f"That was not valid: {fault}. Answer again with the corrected JSON and nothing else: "
+                "no prose, no code fence."
+            ),
+        )
+
+
+def _openings(response_format: ResponseFormat) -> str:
+    """What the value may begin with: where it must be an object, a bracket before it is prose."""
+    schema = response_format.schema
+    return "{" if schema is None or schema.get("type") == "object" else "{["
