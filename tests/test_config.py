@@ -165,7 +165,6 @@ def test_what_is_no_configuration_at_all(body: bytes, message: str) -> None:
         ({"limits": {"max_attempts": None}}, "limits.max_attempts: must be an integer, not null"),
         ({"limits": {"max_attempts": 0}}, "limits.max_attempts: must be at least 1"),
         ({"limits": {"max_attempts": 11}}, "limits.max_attempts: must be at most 10"),
-        ({"limits": {"max_attempts": 11}}, "limits.max_attempts: must be at most 10"),
         ({"timeouts": {"idle_s": 0}}, "timeouts.idle_s: must be above 0"),
         ({"timeouts": {"queue_s": -0.5}}, "timeouts.queue_s: must be at least 0"),
         ({"timeouts": {"idle_s": "5"}}, "timeouts.idle_s: must be a number, not a string"),
