@@ -163,7 +163,7 @@ class BatchWorker:
     # --- claiming -------------------------------------------------------------------------------------------
 
     async def _claimed(self) -> list[Claim]:
-        """New items; [] when there is no room, no work or no Redis."""
+        """New items; [] when there is no room, no work or no Redis. A defect costs a turn, not the worker."""
         try:
             room = await self._room()
             claims = await self._claim_once(room)
@@ -171,6 +171,9 @@ class BatchWorker:
                 # Shards that were empty when last asked have work now, or others left their part.
                 claims += await self._claim_once(room - len(claims))
         except StoreUnavailable:
+            return []
+        except Exception as error:
+            log.error("batch_claim_failed", error_type=type(error).__name__)
             return []
         return claims
 
@@ -217,30 +220,32 @@ class BatchWorker:
             try:
                 await asyncio.wait_for(self._stop_asked.wait(), self._policy.silent_s / 3)
             except TimeoutError:
-                await self._beat()
-                if self._clock.monotonic_s() - swept_at_s >= _SWEEP_S:
-                    swept_at_s = self._clock.monotonic_s()
-                    await self._sweep()
+                is_due = self._clock.monotonic_s() - swept_at_s >= _SWEEP_S
+                swept_at_s = self._clock.monotonic_s() if is_due else swept_at_s
+                await self._keep(sweeps=is_due)
+
+    async def _keep(self, *, sweeps: bool) -> None:
+        """A heartbeat, and now and then what any worker's turn does for all. A defect costs this turn."""
+        try:
+            await self._beat()
+            if sweeps:
+                await self._sweep()
+        except StoreUnavailable:
+            return
+        except Exception as error:
+            log.error("batch_heartbeat_failed", error_type=type(error).__name__)
 
     async def _beat(self) -> None:
         """Keep what is held; an item that another worker has taken is given up: that one answers it."""
-        try:
-            lost = await self._queue.beat(tuple(self._held))
-        except StoreUnavailable:
-            return
-        for claim in lost:
+        for claim in await self._queue.beat(tuple(self._held)):
             if claim in self._answering:
                 self._lost.add(claim)
                 self._held[claim].cancel()
 
     async def _sweep(self) -> None:
-        """What is due now and then, whoever does it: any worker's turn does for all."""
-        try:
-            await self._queue.leave()
-            if found := await self._queue.mend():
-                log.warning("batch_items_mended", number=found)
-        except StoreUnavailable:
-            return
+        await self._queue.leave()
+        if found := await self._queue.mend():
+            log.warning("batch_items_mended", number=found)
 
     # --- one item -------------------------------------------------------------------------------------------
 

@@ -72,6 +72,8 @@ class ScriptedQueue:
         self.has_left = False
         self.away = 0  # so many calls fail
         self.unreadable = False
+        self.defects = 0
+        self.beat_defects = 0
 
     def _answer(self) -> None:
         if self.away:
@@ -80,6 +82,9 @@ class ScriptedQueue:
 
     async def claim(self, rooms: Mapping[int, int]) -> tuple[list[Claim], dict[int, ShardState]]:
         self._answer()
+        if self.defects:
+            self.defects -= 1
+            raise ValueError
         room = rooms.get(2, 0)
         given, self.waiting = self.waiting[:room], self.waiting[room:]
         overdue, self.overdue = self.overdue, ()
@@ -94,6 +99,9 @@ class ScriptedQueue:
 
     async def beat(self, claims: Sequence[Claim]) -> list[Claim]:
         self._answer()
+        if self.beat_defects:
+            self.beat_defects -= 1
+            raise ValueError
         self.beats += 1
         return [claim for claim in claims if claim in self.lost]
 
@@ -336,6 +344,26 @@ async def test_a_defect_in_one_item_leaves_the_others_alone() -> None:
         bench.queue.waiting.append(claim_of(1))
         bench.worker.nudge()
         await until(lambda: bench.queue.recorded == [(1, ItemStatus.SUCCEEDED, False)])
+
+
+async def test_a_defect_in_claiming_costs_a_turn_and_not_the_worker() -> None:
+    queue = ScriptedQueue(claim_of(0))
+    queue.defects = 1
+    async with working(queue) as bench:
+        await until(lambda: queue.defects == 0)
+        bench.worker.nudge()
+        await until(lambda: bool(queue.recorded))
+
+
+@pytest.mark.slow
+async def test_now_and_then_what_a_failover_lost_is_mended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slow: heartbeats must come. One that fails costs its turn only."""
+    monkeypatch.setattr("service.worker.batches._SWEEP_S", 0.0)
+    queue = ScriptedQueue()
+    queue.beat_defects = 1
+    async with working(queue, silent_s=0.3):
+        await until(lambda: queue.mended > 0)
+    assert queue.beat_defects == 0
 
 
 async def test_overdue_batches_are_expired() -> None:
