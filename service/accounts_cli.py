@@ -23,7 +23,9 @@ from service.core.pasted import MAX_CHARS, decode_pasted
 from service.gateway.background import Background
 from service.gateway.system import SystemClock
 from service.store.accounts import RedisAccounts
+from service.telemetry.metrics import Metrics
 from service.upstream.http import Http, client_session
+from service.upstream.media import media_fetcher
 
 Say = Callable[[str], None]
 
@@ -101,7 +103,8 @@ async def run(config: Config, arguments: argparse.Namespace, say: Say) -> int:
 
 async def _test(config: Config, name: str | None, stack: AsyncExitStack, say: Say) -> int:
     session = await stack.enter_async_context(client_session(config.timeouts))
-    upstreams = upstreams_of(config, Http(session, config.timeouts))
+    fetcher = await stack.enter_async_context(media_fetcher(config, Metrics()))
+    upstreams = upstreams_of(config, Http(session, config.timeouts), fetcher)
     chosen = [account for account in config.mimo_accounts if name in (None, account.name)]
     answers = [await checked(account, upstreams[account.kind], say) for account in chosen]
     return 0 if all(answers) else 1
