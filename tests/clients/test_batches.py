@@ -378,3 +378,28 @@ def test_a_worker_told_to_stop_hands_its_items_back_at_once(tmp_path: Path, own_
         # Some items may have run on the other worker from the start: they take their own second and a half.
         assert time.monotonic() - stopped_at_s < 2.0
         assert other.metric("mgw_batch_reclaimed_total") == 0
+
+
+def test_a_gateway_that_is_restarted_goes_on_with_its_batches(tmp_path: Path, own_simulator: Running) -> None:
+    """One process with its own Redis and worker: SIGTERM in the middle, and a new one on the same data."""
+    config = write_config(tmp_path, own_simulator, "platform")
+    play(own_simulator, "[[sim: delay_ms=150]]")
+    with (
+        gateway_process(tmp_path, config) as gateway,
+        anthropic.Anthropic(base_url=gateway.base_url, api_key=API_KEY, max_retries=0) as claude,
+    ):
+        batch_id = claude.messages.batches.create(requests=requests(80)).id
+        url = f"{gateway.base_url}/v1/messages/batches/{batch_id}"
+        until(
+            lambda: httpx2.get(url, headers={"x-api-key": API_KEY}).json()["progress"]["succeeded"] > 5,
+            timeout_s=10,
+        )
+    with (
+        gateway_process(tmp_path, config) as gateway,
+        anthropic.Anthropic(base_url=gateway.base_url, api_key=API_KEY, max_retries=0) as claude,
+    ):
+        # Well within the fifteen seconds after which a silent worker counts as dead.
+        assert ended(claude, batch_id, timeout_s=10).request_counts.succeeded == 80
+        assert len(list(claude.messages.batches.results(batch_id))) == 80
+        metrics = httpx2.get(f"{gateway.base_url}/metrics").text
+        assert "mgw_batch_reclaimed_total 0.0" in metrics
