@@ -14,6 +14,7 @@ from service.batch_wiring import batch_use_cases, batch_worker
 from service.config import AccountKind, Config, Listen, ToolsMode
 from service.config_loader import demo
 from service.gateway import ports
+from service.gateway.allowances import Allowances
 from service.gateway.background import Background
 from service.gateway.background_responses import BackgroundResponses
 from service.gateway.chat import Chat, ChatPolicy
@@ -237,6 +238,7 @@ async def _wired(
         clock=clock,
         ids=ids,
         policy=_chat_policy(config),
+        allowances=Allowances(loop_guard=config.loop_guard, web_search=config.tools.web_search),
     )
     objects: ports.Objects = RedisObjects(store, config.storage)
     response_events: ports.ResponseEvents = RedisResponseEvents(store)

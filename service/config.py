@@ -86,6 +86,8 @@ class ApiKey:
     max_concurrency: int | None = field(default=None, metadata={"min": 0})
     budget_usd: float | None = field(default=None, metadata={"min": 0})
     models: tuple[str, ...] = field(default=(), metadata={"form": "model"})
+    loop_guard: bool | None = None
+    web_search: bool | None = None
 
     @property
     def key_id(self) -> str:
@@ -167,11 +169,20 @@ class ToolsMode(StrEnum):
     OFF = "off"
 
 
+class WebSearch(StrEnum):
+    """Whether requests may have MiMo search the web."""
+
+    OFF = "off"
+    ALLOWED = "allowed"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tools:
-    """How tools are offered where the wire has no field for them."""
+    """`mode`: how tools are offered where the wire has no field for them. `web_search`: whether requests
+    may have MiMo search the web, which is billed apart."""
 
     mode: ToolsMode = ToolsMode.AUTO
+    web_search: WebSearch = WebSearch.OFF
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,9 +270,13 @@ class Batches:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoopGuard:
-    """Ends an answer that repeats itself. Off unless asked for."""
+    """Ends an answer that repeats itself. Off unless asked for; a key or a request may say otherwise.
+
+    `max_reasoning_tokens`: what a guarded answer may think, counted as four characters a token.
+    """
 
     enabled: bool = False
+    max_reasoning_tokens: int | None = field(default=None, metadata={"min": 1})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -199,8 +199,9 @@ class Conversation:
     """One request. `model` is the name as the client sent it until the gateway resolves it.
 
     `tools` is () when none were declared. `effort` is the client's word for how hard to think, for logs and
-    upstreams that know one. `uses_sieve` False is the seed's `tool_sieve: false`. `extra` keeps every
-    field that
+    upstreams that know one. `uses_sieve` False is the seed's `tool_sieve: false`. `guards_loops` and
+    `max_reasoning_tokens` are set by the gateway for requests that the loop guard watches. `extra` keeps
+    every field that
     the dialect does not use, under its own name.
     """
 
@@ -215,4 +216,6 @@ class Conversation:
     streams: bool = False
     includes_usage: bool = False
     uses_sieve: bool = True
+    guards_loops: bool = False
+    max_reasoning_tokens: int | None = None
     extra: Mapping[str, object] = field(default_factory=dict)

@@ -16,6 +16,7 @@ from service.config import Account, AccountKind, ApiKey
 from service.core.conversation import Conversation
 from service.core.errors import ModelNotFound, PermissionDenied
 from service.core.tokens import quick_prompt_tokens
+from service.gateway.allowances import Allowances, with_allowances
 from service.gateway.attempts import Answer, AnswerParts, ChatPolicy
 from service.gateway.background import Background
 from service.gateway.holdings import Holdings
@@ -23,6 +24,8 @@ from service.gateway.models import Models
 from service.gateway.ports import Accounts, Clock, Ids, Ledger, Limits, ReasoningMemory, Upstream
 from service.gateway.reasoning import NoMemory, Recollection
 from service.telemetry.record import RequestRecord
+
+_NOTHING_MORE = Allowances()
 
 
 class Chat:
@@ -42,6 +45,7 @@ class Chat:
         ids: Ids,
         policy: ChatPolicy,
         reasoning: ReasoningMemory | None = None,
+        allowances: Allowances = _NOTHING_MORE,
     ) -> None:
         """`reasoning` None: what models think is not kept."""
         self.accounts = accounts
@@ -49,6 +53,7 @@ class Chat:
         self.models = models
         self.holdings = holdings
         self.clock = clock
+        self.allowances = allowances
         self.policy = policy  # the next request's; a reload replaces it
         self._parts = AnswerParts(
             upstreams=upstreams,
@@ -117,6 +122,8 @@ class Chat:
         candidates = self.models.accounts_for(resolution.model)
         if not candidates:
             raise ModelNotFound(conversation.model)
+        conversation, notes = with_allowances(conversation, key, self.allowances)
+        record.notes += notes
         record.tools_offered = len(conversation.tools)
         record.streams = conversation.streams
         return replace(conversation, model=resolution.model), candidates

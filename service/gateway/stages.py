@@ -7,6 +7,7 @@ from collections.abc import Callable
 from service.config import AccountKind
 from service.core.conversation import Conversation, ToolChoiceMode
 from service.core.cuts import SingleCall, StopSequences
+from service.core.loops import LoopGuard, LoopPolicy
 from service.core.mimoml.sieve import Sieve, SievePolicy
 from service.core.pipeline import Stage
 
@@ -26,6 +27,8 @@ def stages_for(
         stages.append(Sieve(conversation.tools, new_call_id=new_call_id, policy=policy))
     if calls_tools and not conversation.tool_choice.allows_parallel:
         stages.append(SingleCall())
+    if conversation.guards_loops:
+        stages.append(LoopGuard(LoopPolicy(max_reasoning_tokens=conversation.max_reasoning_tokens)))
     sampling = conversation.sampling
     if sampling.stop and (is_studio or sampling.reports_stop):
         stages.append(StopSequences(sampling.stop))

@@ -84,6 +84,8 @@ class Tally:
             case Notice():
                 name = (event.name, event.detail)
                 record.sieve[name] = record.sieve.get(name, 0) + 1
+                if event.name == "loop_ended":
+                    record.notes.append(f"the loop guard ended the answer ({event.detail})")
                 return [other for other in shown if other is not event]
             case Finish():
                 record.finish_reason = str(event.reason)

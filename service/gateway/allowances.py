@@ -1,0 +1,59 @@
+"""What a request may have beyond the answer itself: the loop guard, and MiMo's own web search.
+
+Decided from the request, its API key and the configuration, in this order: the first that says something
+wins. Web search is billed apart, so there the key or the configuration must allow what the request asks for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from service.config import ApiKey, LoopGuard, WebSearch
+from service.core.conversation import Conversation
+from service.core.dialects.openai_chat.tools import WEB_SEARCH
+from service.core.errors import InvalidRequest
+
+# The request's own switch: a field of the body in every dialect, which no upstream is sent.
+LOOP_GUARD = "loop_guard"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowances:
+    """The configuration's word."""
+
+    loop_guard: LoopGuard = field(default_factory=LoopGuard)
+    web_search: WebSearch = WebSearch.OFF
+
+
+def with_allowances(
+    conversation: Conversation, key: ApiKey, allowances: Allowances
+) -> tuple[Conversation, list[str]]:
+    """The conversation as it is carried out, and notes on what was left out. Raises InvalidRequest."""
+    guards_loops = _guards_loops(conversation, key, allowances)
+    searches = allowances.web_search is WebSearch.ALLOWED if key.web_search is None else key.web_search
+    asks_search = WEB_SEARCH in conversation.extra
+    if not guards_loops and (searches or not asks_search) and LOOP_GUARD not in conversation.extra:
+        return conversation, []
+    left_out = {LOOP_GUARD} if searches else {LOOP_GUARD, WEB_SEARCH}
+    notes = [] if searches or not asks_search else ["web search is not allowed here and was left out"]
+    changed = replace(
+        conversation,
+        extra={name: value for name, value in conversation.extra.items() if name not in left_out},
+        guards_loops=guards_loops,
+        max_reasoning_tokens=allowances.loop_guard.max_reasoning_tokens if guards_loops else None,
+    )
+    return changed, notes
+
+
+def _guards_loops(conversation: Conversation, key: ApiKey, allowances: Allowances) -> bool:
+    extra: Mapping[str, object] = conversation.extra
+    asked = extra.get(LOOP_GUARD)
+    if asked is not None and not isinstance(asked, bool):
+        raise InvalidRequest(
+            "Invalid type for 'loop_guard': expected a boolean.", param=LOOP_GUARD, code="invalid_type"
+        )
+    for said in (asked, key.loop_guard):
+        if said is not None:
+            return said
+    return allowances.loop_guard.enabled
