@@ -8,6 +8,7 @@ a hit is a bug. What libraries log is told by name, place and exception type, ne
 from __future__ import annotations
 
 import logging
+import os
 import re
 import sys
 import threading
@@ -41,14 +42,17 @@ _HINTS = (
 _FIELD_NAMES = """
 ts level event service version schema
 request_id route method status outcome error_kind error_origin error_type
+trace_id client_net user_agent disconnect_phase drained pod
 key_id key_name model_requested model wire account attempts stream
-bytes_in bytes_out total_ms ttft_ms queue_ms
+bytes_in bytes_out total_ms ttft_ms queue_ms longest_gap_ms
 input_tokens output_tokens cached_tokens reasoning_tokens usage_estimated
 finish_reason tools_offered tools_called sieve notes
 batch_id number wait_s shard
 task host port ops_port redis accounts state reason signal library path line waited_s streams models demo
 """
-_CONSTANT = {"service": "mimo-gateway", "version": __version__, "schema": SCHEMA}
+_CONSTANT: dict[str, object] = {"service": "mimo-gateway", "version": __version__, "schema": SCHEMA}
+if pod := os.environ.get("POD_NAME"):
+    _CONSTANT["pod"] = pod
 FIELDS = frozenset([*_FIELD_NAMES.split(), "timestamp"])
 
 
@@ -204,6 +208,14 @@ def request_fields(record: RequestRecord, *, duration_s: float) -> dict[str, obj
         "bytes_out": record.bytes_out,
         "total_ms": round(duration_s * 1000, 1),
     }
+    if record.trace_id:
+        fields["trace_id"] = record.trace_id
+    if record.client_net:
+        fields |= {"client_net": record.client_net, "user_agent": record.user_agent}
+    if record.is_cancelled:
+        fields["disconnect_phase"] = record.disconnect_phase
+    if record.is_drained:
+        fields["drained"] = True
     if record.error is not None:
         fields |= {"error_kind": str(record.error.kind), "error_origin": str(record.error.origin)}
     if record.model_requested:
@@ -228,6 +240,8 @@ def _answer_fields(record: RequestRecord) -> dict[str, object]:
     }
     if record.first_event_at_s is not None:
         fields["ttft_ms"] = round((record.first_event_at_s - record.started_at_s) * 1000, 1)
+        if record.streams:
+            fields["longest_gap_ms"] = round(record.longest_gap_s * 1000, 1)
     if record.sieve:
         fields["sieve"] = {f"{name}:{detail}": count for (name, detail), count in record.sieve.items()}
     if usage := record.usage:

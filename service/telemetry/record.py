@@ -41,7 +41,8 @@ class RequestRecord:
     bytes_out: int = 0
     tools_offered: int = 0
     tools_called: int = 0
-    client_ip: str = ""
+    trace_id: str = ""
+    client_net: str = ""  # the address without its host part
     user_agent: str = ""
     queued_s: float = 0.0
     longest_gap_s: float = 0.0

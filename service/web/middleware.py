@@ -20,8 +20,10 @@ from service.core.errors import (
     NotFound,
     Unauthenticated,
 )
+from service.telemetry import trace
 from service.telemetry.log import request_fields
 from service.telemetry.record import RequestRecord
+from service.telemetry.trace import trace_id_of
 from service.web.context import API_KEY, RECORD, SERVICES, Services
 from service.web.drain import shutting_down
 from service.web.errors import error_response
@@ -31,6 +33,7 @@ from service.web.routes import OPEN_PATHS, route_name
 log = structlog.get_logger()
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+_MAX_USER_AGENT_CHARS = 120
 _CORS_METHODS = "GET, POST, DELETE, OPTIONS"
 
 
@@ -82,6 +85,8 @@ async def _answered(
         response = error_response(request, record.error, request_id=record.request_id)
     if not response.prepared:
         response.headers[REQUEST_ID] = record.request_id
+        if record.trace_id:
+            response.headers[trace.ANSWER_HEADER] = record.trace_id
         response.headers.update(cors)
         if services.is_draining:
             response.force_close()
@@ -95,7 +100,17 @@ def _record(request: web.Request, services: Services) -> RequestRecord:
         route=route_name(request.path),
         method=request.method if request.method in ("GET", "POST", "DELETE", "OPTIONS", "HEAD") else "other",
         started_at_s=services.clock.monotonic_s(),
+        trace_id=trace_id_of(request.headers.get(trace.HEADER, "")),
+        client_net=_network(request.remote or ""),
+        user_agent=request.headers.get("User-Agent", "")[:_MAX_USER_AGENT_CHARS],
     )
+
+
+def _network(address: str) -> str:
+    """The address of who calls, without its host part: /24, or /48. Enough to see where floods come from."""
+    if ":" in address:
+        return ":".join(address.split(":")[:3]) + "::"
+    return address.rpartition(".")[0] + ".0" if address else ""
 
 
 async def _authenticate(request: web.Request, services: Services, record: RequestRecord) -> None:

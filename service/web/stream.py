@@ -17,6 +17,7 @@ from service.core.errors import GatewayError
 from service.core.events import Event, Failed, Finish
 from service.core.pipeline import Encoder
 from service.gateway.chat import Answer
+from service.telemetry import trace
 from service.web.context import RECORD, SERVICES, Services
 from service.web.drain import shutting_down
 
@@ -116,6 +117,8 @@ class ClientStream:
         async with self._begin_lock:
             if self._response is None:
                 response = web.StreamResponse(headers={**STREAM_HEADERS, **self._headers()})
+                if self._record.trace_id:
+                    response.headers[trace.ANSWER_HEADER] = self._record.trace_id
                 if self._services.is_draining:
                     response.force_close()
                 await response.prepare(self._request)
