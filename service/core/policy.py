@@ -45,6 +45,46 @@ def next_step(error: GatewayError) -> NextStep:
     return NextStep.FAIL_OVER if isinstance(error, _OF_THE_ATTEMPT) else NextStep.GIVE_UP
 
 
+def costs_budget(error: GatewayError) -> bool:
+    """Whether a retry after it adds to the load of an upstream that may be ill. What concerns one account
+    alone takes that account out of the pool and spends nothing."""
+    return isinstance(error, UpstreamUnavailable | UpstreamTimeout | UpstreamProtocolError)
+
+
+class RetryBudget:
+    """How many retries a process may make: `ratio` of its requests, and a few in any case. An outage is then
+    met with a tenth more traffic and not with three times as much. Time is handed in.
+
+    A balance of at most `max_saved`: each request adds `ratio`, each second `floor_per_s`; a retry takes one.
+    """
+
+    def __init__(
+        self, *, now_s: float, ratio: float = 0.1, floor_per_s: float = 0.5, max_saved: float = 20.0
+    ) -> None:
+        self._ratio = ratio
+        self._floor_per_s = floor_per_s
+        self._max_saved = max_saved
+        self._balance = max_saved
+        self._looked_at_s = now_s
+
+    def earn(self) -> None:
+        """A request came."""
+        self._balance = min(self._balance + self._ratio, self._max_saved)
+
+    def affords(self, *, now_s: float) -> bool:
+        """Whether a retry would be allowed now."""
+        grown = self._balance + (now_s - self._looked_at_s) * self._floor_per_s
+        self._balance, self._looked_at_s = min(grown, self._max_saved), now_s
+        return self._balance >= 1
+
+    def spend(self, *, now_s: float) -> bool:
+        """Take one retry. False: there is none, the failure is the answer."""
+        if not self.affords(now_s=now_s):
+            return False
+        self._balance -= 1
+        return True
+
+
 def penalty_of(error: GatewayError) -> Penalty | None:
     """What the failure costs its account; None when the account is not at fault."""
     match error:

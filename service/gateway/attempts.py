@@ -26,12 +26,13 @@ from service.core.errors import (
     UpstreamAccountError,
     UpstreamProtocolError,
     UpstreamRefused,
+    UpstreamTimeout,
 )
 from service.core.events import Event, Failed, Finish, FinishReason, Usage, UsageReport
 from service.core.leases import Admission, Lease, Penalty
 from service.core.models import facts_of
 from service.core.pipeline import AnswerSource
-from service.core.policy import NextStep, next_step, penalty_of, retry_pause_s
+from service.core.policy import NextStep, RetryBudget, costs_budget, next_step, penalty_of, retry_pause_s
 from service.core.tokens import quick_prompt_tokens
 from service.gateway.background import Background
 from service.gateway.holdings import Holdings
@@ -47,12 +48,13 @@ from service.telemetry.record import AttemptRecord, RequestRecord
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatPolicy:
     """How often and how long one request tries. `queue_s`: how long it waits for a free account; no new
-    attempt
-    begins later than `retry_within_s` after the request came."""
+    attempt begins later than `retry_within_s` after the request came, and a stream that was tried again must
+    begin within `begin_within_s` of it: the attempts share one deadline."""
 
     max_attempts: int = 3
     queue_s: float = 10.0
     retry_within_s: float = 200.0
+    begin_within_s: float = 300.0
     offers_tools_on_studio: bool = True
 
 
@@ -68,6 +70,7 @@ class AnswerParts:
     holdings: Holdings
     clock: Clock
     ids: Ids
+    retries: RetryBudget
 
 
 class Answer:
@@ -132,7 +135,7 @@ class Answer:
     async def __anext__(self) -> list[Event]:
         while not self._is_over:
             try:
-                shown = await self._next()
+                shown = await self._next_in_time()
             except GatewayError as error:
                 await self._move_on(error)
                 continue
@@ -145,6 +148,17 @@ class Answer:
         self._end_attempt()
         self._is_over = True
 
+    async def _next_in_time(self) -> list[Event]:
+        """A stream's later attempts have what the earlier ones left of their shared time."""
+        if self._has_begun or not self._record.attempts or not self._conversation.streams:
+            return await self._next()
+        spent_s = self._parts.clock.monotonic_s() - self._record.started_at_s
+        try:
+            async with asyncio.timeout(self._policy.begin_within_s - spent_s):
+                return await self._next()
+        except TimeoutError:
+            raise UpstreamTimeout(waited_s=self._policy.begin_within_s, phase="begin") from None
+
     async def _next(self) -> list[Event]:
         """What the client may see of the next read. Raises while nothing was shown."""
         if self._source is None:
@@ -154,7 +168,7 @@ class Answer:
         if self._demands:
             shown = await self._demanded(shown)
         if not self._has_begun and shown:
-            _refuse_bad_start(shown, is_last_attempt=not self._may_retry())
+            _refuse_bad_start(shown, is_last_attempt=not (self._may_retry() and self._affords_retry()))
             self._has_begun = True
             self._record.first_event_at_s = self._parts.clock.monotonic_s()
         if is_last:
@@ -249,7 +263,7 @@ class Answer:
             return
         failed, self._account = self._account, None
         self._penalty = penalty_of(error)
-        if next_step(error) is NextStep.GIVE_UP or not self._may_retry():
+        if next_step(error) is NextStep.GIVE_UP or not self._may_retry() or not self._spends_retry(error):
             self._end_attempt()
             raise _for_client(error) from error
         self._give_back()
@@ -277,6 +291,14 @@ class Answer:
 
     def _may_retry(self) -> bool:
         return self._attempts < self._policy.max_attempts and self._has_time()
+
+    def _affords_retry(self) -> bool:
+        return self._parts.retries.affords(now_s=self._parts.clock.monotonic_s())
+
+    def _spends_retry(self, error: GatewayError) -> bool:
+        if not costs_budget(error):
+            return True
+        return self._parts.retries.spend(now_s=self._parts.clock.monotonic_s())
 
     def _has_time(self) -> bool:
         spent_s = self._parts.clock.monotonic_s() - self._record.started_at_s

@@ -15,6 +15,7 @@ from types import TracebackType
 from service.config import Account, AccountKind, ApiKey
 from service.core.conversation import Conversation
 from service.core.errors import ModelNotFound, PermissionDenied
+from service.core.policy import RetryBudget
 from service.core.tokens import quick_prompt_tokens
 from service.gateway.allowances import Allowances, with_allowances
 from service.gateway.attempts import Answer, AnswerParts, ChatPolicy
@@ -64,6 +65,7 @@ class Chat:
             holdings=holdings,
             clock=clock,
             ids=ids,
+            retries=RetryBudget(now_s=clock.monotonic_s()),
         )
 
     def open(
@@ -97,6 +99,7 @@ class Chat:
         estimate = quick_prompt_tokens(resolved) if key.tokens_per_minute is not None else 0
         admission = await self.limits.admit(key, request_id=record.request_id, estimated_tokens=estimate)
         record.admission = admission
+        self._parts.retries.earn()
         self.holdings.admissions.add(admission)
         return Answer(
             self._parts,

@@ -9,7 +9,7 @@ import pytest
 from service.core import errors, policy
 from service.core.errors import GatewayError
 from service.core.leases import Penalty, PenaltyKind
-from service.core.policy import NextStep, next_step, penalty_of, retry_pause_s
+from service.core.policy import NextStep, RetryBudget, costs_budget, next_step, penalty_of, retry_pause_s
 
 COOLDOWN, QUARANTINE, FAILURE = PenaltyKind.COOLDOWN, PenaltyKind.QUARANTINE, PenaltyKind.FAILURE
 FAIL_OVER, GIVE_UP = NextStep.FAIL_OVER, NextStep.GIVE_UP
@@ -103,3 +103,52 @@ def test_only_what_may_go_elsewhere_costs_the_account() -> None:
 )
 def test_pauses_double(attempt: int, jitter: float, pause_s: float) -> None:
     assert retry_pause_s(attempt, jitter) == pytest.approx(pause_s)
+
+
+# --- the budget of retries ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "costs"),
+    [
+        (errors.UpstreamUnavailable("x"), True),
+        (errors.UpstreamTimeout(waited_s=1, phase="idle"), True),
+        (errors.UpstreamProtocolError("x"), True),
+        (errors.UpstreamRateLimited("x"), False),
+        (errors.UpstreamAccountError("x", status=401), False),
+    ],
+)
+def test_only_failures_of_the_upstream_itself_cost_budget(error: GatewayError, costs: bool) -> None:
+    assert costs_budget(error) is costs
+
+
+def spent(budget: RetryBudget, *, now_s: float) -> int:
+    count = 0
+    while budget.spend(now_s=now_s):
+        count += 1
+    return count
+
+
+def test_outage_is_met_with_a_tenth_more_traffic() -> None:
+    budget = RetryBudget(now_s=0.0, floor_per_s=0.0)
+    assert spent(budget, now_s=0.0) == 20, "what was saved"
+    retries = 0
+    for _ in range(1000):
+        budget.earn()
+        retries += budget.spend(now_s=0.0)
+    assert 99 <= retries <= 100
+
+
+def test_quiet_process_may_retry_now_and_then() -> None:
+    budget = RetryBudget(now_s=0.0)
+    spent(budget, now_s=0.0)
+    assert not budget.affords(now_s=1.9)
+    assert budget.affords(now_s=2.0)
+    assert spent(budget, now_s=10.0) == 5
+
+
+def test_nothing_is_saved_beyond_the_bound() -> None:
+    budget = RetryBudget(now_s=0.0)
+    for _ in range(1000):
+        budget.earn()
+    assert spent(budget, now_s=10_000.0) == 20

@@ -22,6 +22,7 @@ from service.core.errors import (
     UpstreamProtocolError,
     UpstreamRateLimited,
     UpstreamRefused,
+    UpstreamTimeout,
     UpstreamUnavailable,
 )
 from service.core.events import (
@@ -38,6 +39,7 @@ from service.core.events import (
     UsageReport,
 )
 from service.core.leases import AccountState
+from service.core.policy import RetryBudget
 from service.gateway.background import Background
 from service.gateway.chat import Chat, ChatPolicy
 from service.gateway.holdings import Holdings
@@ -330,3 +332,52 @@ async def test_round_robin_spreads_requests_over_the_accounts() -> None:
         await world.events()
         await world.settled()
     assert sorted(world.upstream.opened.count(name) for name in world.names) == [3, 3, 3]
+
+
+def with_retries(world: World, saved: float) -> World:
+    """The same world, whose process may retry `saved` times before it must earn more."""
+    budget = RetryBudget(now_s=0.0, max_saved=saved)
+    world.chat._parts = replace(world.chat._parts, retries=budget)
+    return world
+
+
+async def fail_once(world: World, number: int) -> None:
+    """One request in an outage, with accounts whose breakers would let it through."""
+    world.record = RequestRecord(request_id=f"req_{number}", route="chat", started_at_s=0.0)
+    for name in world.names:
+        await world.accounts.reset(name)
+    with pytest.raises(UpstreamUnavailable):
+        await world.events()
+    await world.settled()
+
+
+async def test_outage_of_the_upstream_is_not_made_worse_by_retries() -> None:
+    world = with_retries(World([Script(refusal=UpstreamUnavailable("down", status=503))] * 60), 2.0)
+    for number in range(20):
+        await fail_once(world, number)
+    assert len(world.upstream.opened) in (20 + 2 + 1, 20 + 2 + 2)
+
+
+async def test_account_at_fault_is_left_whatever_the_budget_says() -> None:
+    world = with_retries(World([Script(refusal=UpstreamUnavailable("down", status=503))]), 0.0)
+    await fail_once(world, 1)
+    world.scripts[:] = [Script(refusal=UpstreamRateLimited("fast", status=429)), GOOD]
+    world.record = RequestRecord(request_id="req_2", route="chat", started_at_s=0.0)
+    assert text_of(await world.events()) == "Hi there"
+
+
+async def test_empty_answer_stands_when_no_retry_is_left() -> None:
+    world = with_retries(World([Script(batches=[DONE])]), 0.0)
+    assert await world.events() == list(DONE)
+
+
+async def test_second_attempt_has_what_the_first_left_of_the_time() -> None:
+    policy = ChatPolicy(queue_s=0.0, max_attempts=2, begin_within_s=150.02)
+    world = World(
+        [Script(refusal=UpstreamUnavailable("down", status=503)), Script(stalls=True)], policy=policy
+    )
+    world.clock.turn(149.9)
+    with pytest.raises(UpstreamTimeout) as caught:
+        await world.events()
+    assert caught.value.phase == "begin"
+    await world.settled()
