@@ -459,3 +459,23 @@ async def test_a_restart_of_redis_in_mid_batch_loses_nothing(tmp_path: Path, con
         for claim in (*claims[2:], *more):
             assert await queue.record(claim, ANN, DONE)
         assert (await found(store, ANN, "msgbatch_1")).counts.succeeded == 6
+
+
+async def test_pages_go_both_ways_newest_first(store: Store) -> None:
+    batches = batches_of(store)
+    for number in range(5):
+        await started(store, ANN, f"msgbatch_{number}", 1)
+        await asyncio.sleep(0.002)  # a page's order is that of milliseconds
+
+    async def ids(**cursor: str) -> tuple[list[str], bool]:
+        page, has_more = await batches.page(ANN, "messages", limit=2, **cursor)
+        return [batch.batch_id[-1] for batch in page], has_more
+
+    assert await ids() == (["4", "3"], True)
+    assert await ids(after_id="msgbatch_3") == (["2", "1"], True)
+    assert await ids(after_id="msgbatch_1") == (["0"], False)
+    assert await ids(after_id="msgbatch_0") == ([], False)
+    assert await ids(before_id="msgbatch_0") == (["2", "1"], True)
+    assert await ids(before_id="msgbatch_3") == (["4"], False)
+    assert await ids(before_id="msgbatch_4") == ([], False)
+    assert await batches.page(ANN, "openai", limit=2) == ([], False)

@@ -277,6 +277,27 @@ async def test_files_that_cannot_be_used_are_refused(start: Start, clean_redis: 
         await nothing_is_stored(rig, "mgw:*:f:*")
 
 
+async def test_a_file_may_go_sooner(own: Rig) -> None:
+    def form(seconds: str) -> aiohttp.FormData:
+        fields = {"purpose": "batch", "expires_after[anchor]": "created_at"}
+        form = aiohttp.FormData({**fields, "expires_after[seconds]": seconds, "purpose ": "x" * 5000})
+        form.add_field("file", b"content", filename="f")
+        return form
+
+    file = await call(own, "POST", "/v1/files", data=form("3600"))
+    assert file["expires_at"] - file["created_at"] == 3600
+    for wrong in ("3599", "x", "2592001"):
+        told = await call(own, "POST", "/v1/files", data=form(wrong), status=400)
+        assert told["error"]["param"] == "expires_after[seconds]"
+
+
+async def test_a_form_that_breaks_off_leaves_nothing(own: Rig) -> None:
+    body = b'--x\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\nabc\r\n'
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    await call(own, "POST", "/v1/files", data=body, headers=headers, status=400)
+    await nothing_is_stored(own, "mgw:*:f:*")
+
+
 async def test_files_are_listed_in_pages(own: Rig) -> None:
     ids = [await upload(own, b"x") for _ in range(3)]
     listed = await call(own, "GET", "/v1/files?limit=2")

@@ -386,6 +386,21 @@ async def test_a_result_waits_for_a_redis_that_is_away() -> None:
 
 
 @pytest.mark.slow
+async def test_a_stop_while_redis_is_away_ends_all_the_same() -> None:
+    """The result is lost with the worker, and its item comes back to another one. Slow: it waits its three
+    seconds for Redis."""
+    queue, runner = ScriptedQueue(claim_of(0)), ScriptedRunner()
+    runner.may_end.clear()
+    async with working(queue, runner):
+        await until(lambda: runner.running == 1)
+        queue.away = 10_000
+        runner.may_end.set()
+        await until(lambda: runner.running == 0)
+    assert queue.recorded == []
+    assert not queue.has_left
+
+
+@pytest.mark.slow
 async def test_an_item_that_another_worker_took_is_broken_off() -> None:
     """Slow: heartbeats must come."""
     queue, runner = ScriptedQueue(claim_of(0)), ScriptedRunner()
