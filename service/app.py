@@ -183,6 +183,7 @@ def _chat_policy(config: Config) -> ChatPolicy:
         max_attempts=config.limits.max_attempts,
         queue_s=config.timeouts.queue_s,
         offers_tools_on_studio=config.tools.mode is ToolsMode.AUTO,
+        shows_lone_reasoning=config.reasoning.shows_alone,
     )
 
 

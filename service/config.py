@@ -280,6 +280,13 @@ class LoopGuard:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reasoning:
+    """`shows_alone`: an answer that is thinking and nothing else is given out as text as well."""
+
+    shows_alone: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """The whole configuration. `is_demo`: no file was given; the simulator is the upstream. `secret_key` is
     the environment's MIMO_SECRET_KEY, never the file's; "" when there is none.
@@ -303,5 +310,6 @@ class Config:
     reload: Reload = Reload()
     batches: Batches = Batches()
     loop_guard: LoopGuard = LoopGuard()
+    reasoning: Reasoning = Reasoning()
     is_demo: bool = False
     secret_key: Secret = field(default=Secret(""))

@@ -24,6 +24,7 @@ from service.config import (
     Log,
     LogLevel,
     LoopGuard,
+    Reasoning,
     Reload,
     Secret,
     Security,
@@ -104,6 +105,7 @@ def test_every_section_loads() -> None:
         reload={"watch_s": 0},
         batches={"max_in_flight": 2},
         loop_guard={"enabled": True},
+        reasoning={"shows_alone": True},
     )
     assert config.models == ("mimo-v2.6-pro",)
     assert config.model_aliases == {"claude-*": "", "mine": "mimo-v2.6-pro"}
@@ -118,6 +120,7 @@ def test_every_section_loads() -> None:
     assert config.reload == Reload(watch_s=0.0)
     assert config.batches == Batches(max_in_flight=2)
     assert config.loop_guard == LoopGuard(enabled=True)
+    assert config.reasoning == Reasoning(shows_alone=True)
 
 
 def test_every_section_has_a_test_above() -> None:

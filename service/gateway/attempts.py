@@ -56,6 +56,7 @@ class ChatPolicy:
     retry_within_s: float = 200.0
     begin_within_s: float = 300.0
     offers_tools_on_studio: bool = True
+    shows_lone_reasoning: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,6 +213,7 @@ class Answer:
             account.kind,
             new_call_id=self._new_call_id,
             offers_tools=self._policy.offers_tools_on_studio,
+            shows_lone_reasoning=self._policy.shows_lone_reasoning,
         )
         self._source = AnswerSource(self._call.decoder, stages)
         self._demands = demands_of(

@@ -10,10 +10,16 @@ from service.core.cuts import SingleCall, StopSequences
 from service.core.loops import LoopGuard, LoopPolicy
 from service.core.mimoml.sieve import Sieve, SievePolicy
 from service.core.pipeline import Stage
+from service.core.promotion import ReasoningAsText
 
 
 def stages_for(
-    conversation: Conversation, kind: AccountKind, *, new_call_id: Callable[[], str], offers_tools: bool
+    conversation: Conversation,
+    kind: AccountKind,
+    *,
+    new_call_id: Callable[[], str],
+    offers_tools: bool,
+    shows_lone_reasoning: bool = False,
 ) -> list[Stage]:
     """The sieve where tools were offered (leaks happen on the platform too), then the cuts the wire cannot
     make.
@@ -32,4 +38,6 @@ def stages_for(
     sampling = conversation.sampling
     if sampling.stop and (is_studio or sampling.reports_stop):
         stages.append(StopSequences(sampling.stop))
+    if shows_lone_reasoning:
+        stages.append(ReasoningAsText())
     return stages

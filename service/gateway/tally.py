@@ -17,6 +17,7 @@ from service.core.events import (
     Usage,
     UsageReport,
 )
+from service.core.promotion import PROMOTED
 from service.core.tokens import chars_tokens, quick_prompt_tokens
 from service.gateway.ports import Clock
 from service.gateway.reasoning import MAX_REASONING_CHARS, Thoughts
@@ -35,6 +36,7 @@ class Tally:
         self._clock = clock
         self._output_chars = 0
         self._reasoning_chars = 0
+        self._was_promoted = False
         self._given_up = Usage()
         self.usage: Usage | None = None
 
@@ -62,6 +64,7 @@ class Tally:
             self._given_up = _sum(self._given_up, self.usage)
         self.usage = None
         self._output_chars = self._reasoning_chars = 0
+        self._was_promoted = False
         self._record.tools_called, self._record.error = 0, None
         self._thoughts.forget()
 
@@ -81,6 +84,9 @@ class Tally:
             case ToolCallStart():
                 record.tools_called += 1
                 self._thoughts.call_ids.append(event.call_id)
+            case Notice() if event.name == PROMOTED:
+                self._was_promoted = True
+                return [other for other in shown if other is not event]
             case Notice():
                 name = (event.name, event.detail)
                 record.sieve[name] = record.sieve.get(name, 0) + 1
@@ -90,9 +96,8 @@ class Tally:
             case Finish():
                 record.finish_reason = str(event.reason)
                 record.finished_at_s = self._clock.monotonic_s()
-                record.is_reasoning_only = (
-                    self._reasoning_chars > 0 and not self._output_chars and not record.tools_called
-                )
+                is_silent = not self._output_chars and not record.tools_called
+                record.is_reasoning_only = self._was_promoted or (self._reasoning_chars > 0 and is_silent)
                 if self.usage is None:
                     self.usage = self._estimated_usage()
                     return [*shown[:-1], UsageReport(self.usage), event]

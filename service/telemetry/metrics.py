@@ -45,7 +45,7 @@ _GAP_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 60, 120, 180)
 _LAG_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 
 # More kinds of markup than the sieve knows: a mistake there must not become an endless row of series.
-_MAX_SIEVE_SERIES = 96
+_MAX_SIEVE_SERIES = 88
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
@@ -52,6 +53,14 @@ class Rig:
         """How many leases the pool counts at present."""
         chat = self.gateway.services.chat
         return sum(h.leases for h in await chat.accounts.health(self.gateway.config.mimo_accounts))
+
+    async def nothing_is_held(self) -> None:
+        """Wait until every lease is back: that happens after the last byte, off the client's path."""
+        for _ in range(200):
+            if not await self.leases():
+                return
+            await asyncio.sleep(0.005)
+        raise AssertionError("a lease was not given back")
 
 
 Start = Callable[..., AbstractAsyncContextManager[Rig]]

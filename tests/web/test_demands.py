@@ -52,7 +52,7 @@ async def test_answer_without_the_call_is_asked_for_once_more(
     assert await agent.step(rig.gateway.base_url)
     assert upstream_calls(rig) == 2
     assert "the model was asked once more: tool_choice_unmet" in agent.headers["X-Mimo-Gateway-Notes"]
-    assert await rig.leases() == 0
+    await rig.nothing_is_held()
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
@@ -76,7 +76,7 @@ async def test_model_that_will_not_call_is_an_error_that_names_tool_choice(
     assert "tool_choice" in error["message"]
     assert "get_weather" in error["message"]
     assert upstream_calls(rig) == 2
-    assert await rig.leases() == 0
+    await rig.nothing_is_held()
 
 
 async def test_streamed_call_comes_with_the_text_before_it(start: Start) -> None:
@@ -193,7 +193,7 @@ async def test_json_that_never_fits_is_an_error_that_names_the_path(
     error = await refused(rig, path, formatted(path, "A city in Norway", stream=streams))
     assert "$.city: 7 is not of type 'string'" in error["message"]
     assert upstream_calls(rig) == 2
-    assert await rig.leases() == 0
+    await rig.nothing_is_held()
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -224,7 +224,7 @@ async def test_stream_that_turns_out_wrong_ends_as_an_error(rig: Rig, path: str)
     assert b"$.city: 7 is not of type" in raw
     assert b"[DONE]" not in raw
     assert b"response.completed" not in raw
-    assert await rig.leases() == 0
+    await rig.nothing_is_held()
 
 
 async def test_json_object_must_be_an_object(rig: Rig) -> None:

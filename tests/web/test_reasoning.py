@@ -232,7 +232,7 @@ async def test_upstream_that_refuses_the_empty_text_is_asked_once_more_without_t
         assert answered.body["thinking"] == {"type": "disabled"}
         assert passed_back(answered.body) == [None]
         assert "thinking was switched off" in agent.headers["X-Mimo-Gateway-Notes"]
-        assert await rig.leases() == 0
+        await rig.nothing_is_held()
 
 
 async def test_upstream_that_refuses_even_then_is_not_asked_a_third_time(start: Start) -> None:
