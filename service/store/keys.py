@@ -30,6 +30,8 @@ A `{tag}` decides a key's place in a Redis Cluster; all keys of one script share
 | `mgw:{keys}:issued` | hash | key_id -> an issued API key: name, digest, limits | until revoked |
 | `mgw:{models}:catalogue` | hash | account -> its models, as JSON | 1 day |
 
+Batches and files have keys of their own, `mgw:{q:<shard>}:…`: batch_keys.py.
+
 Decisions read times that are stored in the values; lifetimes only clean up.
 """
 
