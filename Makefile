@@ -10,7 +10,7 @@ RUN_OK := $(VENV)/.run-installed
 DEV_OK := $(VENV)/.dev-installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run fmt lint types unit test docs-check smoke bench golden check lock clean
+.PHONY: help run fmt lint types unit test docs-check smoke bench golden agents check lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -63,6 +63,9 @@ bench: $(DEV_OK) ## CPU per request and per event beside a bare byte pipe, as ra
 
 golden: $(DEV_OK) ## rewrite the golden answers; review the diff like code
 	GOLDEN=rewrite $(BIN)/pytest tests/test_golden.py
+
+agents: $(DEV_OK) ## drive real SDKs, frameworks and agent command lines (installs them into .agents/)
+	$(PY) -m tests.clients.agents
 
 check: test docs-check ## what to run before pushing
 
