@@ -16,7 +16,7 @@ from email.utils import parsedate_to_datetime
 import aiohttp
 
 from service import __version__
-from service.config import Timeouts
+from service.config import Account, Timeouts
 from service.core.errors import UpstreamError, UpstreamProtocolError, UpstreamTimeout, UpstreamUnavailable
 from service.core.pipeline import Decoder
 
@@ -179,8 +179,9 @@ async def read_bounded(response: aiohttp.ClientResponse, max_bytes: int) -> byte
     return b"".join(pieces)
 
 
-async def error_body(response: aiohttp.ClientResponse, timeouts: Timeouts) -> bytes:
-    """What an error answer says, cut at 64 KB; the response is released."""
+async def error_body(response: aiohttp.ClientResponse, account: Account, timeouts: Timeouts) -> bytes:
+    """What an error answer says, cut at 64 KB; the response is released. Parts of it are shown to callers:
+    should it quote the account's own credentials, they are masked."""
     pieces: list[bytes] = []
     left_bytes = MAX_ERROR_BYTES
     try:
@@ -193,7 +194,11 @@ async def error_body(response: aiohttp.ClientResponse, timeouts: Timeouts) -> by
         raise our_error(error, timeouts) from error
     finally:
         release(response)
-    return b"".join(pieces)
+    body = b"".join(pieces)
+    for secret in (account.api_key, account.service_token, account.xiaomichatbot_ph):
+        if secret is not None:
+            body = body.replace(secret.reveal().encode(), b"***")
+    return body
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:

@@ -38,7 +38,7 @@ class PlatformUpstream:
             first_byte_s=first_byte_s,
         )
         if response.status != 200:
-            body = await error_body(response, timeouts)
+            body = await error_body(response, account, timeouts)
             raise decode_error(response.status, body, retry_after_s=retry_after_s(response.headers))
         return Call(response, decoder_for(conversation), timeouts=timeouts, notes=request.notes)
 

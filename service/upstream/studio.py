@@ -77,7 +77,7 @@ class StudioUpstream:
             first_byte_s=timeouts.first_byte_s,
         )
         if response.status != 200:
-            body = await error_body(response, timeouts)
+            body = await error_body(response, account, timeouts)
             raise decode_error(response.status, body, retry_after_s=retry_after_s(response.headers))
         return Call(response, StudioDecoder(), timeouts=timeouts, notes=request.notes)
 
