@@ -39,7 +39,7 @@ async def run(
     async with AsyncExitStack() as stack:
         url = config.redis_url.reveal()
         if url == "embedded":
-            found = running_url(data_dir)
+            found = running_url(data_dir) if data_dir.is_dir() else None  # looking makes the directory
             if found is None:
                 screen.write(f"No gateway runs on {data_dir}, so its Redis does not run either.\n")
                 return 1
