@@ -39,7 +39,7 @@ async def run(
     async with AsyncExitStack() as stack:
         url = config.redis_url.reveal()
         if url == "embedded":
-            found = running_url(data_dir) if data_dir.is_dir() else None  # looking makes the directory
+            found = _embedded_url(data_dir)
             if found is None:
                 screen.write(f"No gateway runs on {data_dir}, so its Redis does not run either.\n")
                 return 1
@@ -56,6 +56,11 @@ async def run(
         except StoreUnavailable:
             screen.write("Redis does not answer.\n")
             return 1
+
+
+def _embedded_url(data_dir: Path) -> str | None:
+    """Where the gateway of this machine has its Redis; looking must not make the directory."""
+    return running_url(data_dir) if data_dir.is_dir() else None
 
 
 async def _shown(store: Store, names: dict[str, str], batch_id: str | None, screen: Screen) -> int:
