@@ -147,7 +147,8 @@ class Timeouts:
     `queue_s` is how long a request waits for a free account; after `keepalive_s` of silence the client is
     sent a comment or a ping; `propagation_s` is how long a process that was told to stop still accepts
     requests, so that balancers notice; `drain_s` is what open streams get after that; `body_s` is what a
-    client has for sending its request; `media_s` is what the server behind a media URL has for sending it.
+    client has for sending its request; `media_s` is what the server behind a media URL has for sending it;
+    `write_s` is what a client has for taking what is written to it before its connection is cut.
     """
 
     connect_s: float = field(default=10.0, metadata={"above": 0})
@@ -160,6 +161,7 @@ class Timeouts:
     drain_s: float = field(default=600.0, metadata={"min": 0})
     body_s: float = field(default=60.0, metadata={"above": 0})
     media_s: float = field(default=20.0, metadata={"above": 0})
+    write_s: float = field(default=60.0, metadata={"above": 0})
 
 
 class ToolsMode(StrEnum):

@@ -15,6 +15,7 @@ from service.gateway.batches import MESSAGES, OPENAI
 from service.web.body import read_body
 from service.web.context import API_KEY, RECORD, SERVICES
 from service.web.errors import request_id_headers
+from service.web.stream import write_in_time
 
 _MAX_PAGE = {MESSAGES: 1000, OPENAI: 100}
 _DEFAULT_PAGE = 20
@@ -167,10 +168,10 @@ async def download(
     await response.prepare(request)
     record = request[RECORD]
     try:
-        await response.write(first)
+        await write_in_time(request, response.write(first))
         record.bytes_out += len(first)
         async for piece in pieces:
-            await response.write(piece)
+            await write_in_time(request, response.write(piece))
             record.bytes_out += len(piece)
     except (GatewayError, asyncio.CancelledError) as error:
         if request.transport is not None:

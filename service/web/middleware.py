@@ -29,11 +29,14 @@ from service.web.drain import shutting_down
 from service.web.errors import error_response
 from service.web.headers import REQUEST_ID, presented_key
 from service.web.routes import OPEN_PATHS, route_name
+from service.web.stream import write_in_time
 
 log = structlog.get_logger()
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 _MAX_USER_AGENT_CHARS = 120
+# What the kernel takes without waiting for the client; longer answers may wait for ever.
+_LARGE_BYTES = 64 << 10
 _CORS_METHODS = "GET, POST, DELETE, OPTIONS"
 
 
@@ -84,13 +87,32 @@ async def _answered(
         record.error = _as_ours(error, record)
         response = error_response(request, record.error, request_id=record.request_id)
     if not response.prepared:
-        response.headers[REQUEST_ID] = record.request_id
-        if record.trace_id:
-            response.headers[trace.ANSWER_HEADER] = record.trace_id
-        response.headers.update(cors)
-        if services.is_draining:
-            response.force_close()
+        await _finished(request, response, services, record, cors)
     return response
+
+
+async def _finished(
+    request: web.Request,
+    response: web.StreamResponse,
+    services: Services,
+    record: RequestRecord,
+    cors: dict[str, str],
+) -> None:
+    """The headers that every answer carries; and a long body goes out here, where a client that takes nothing
+    is noticed."""
+    response.headers[REQUEST_ID] = record.request_id
+    if record.trace_id:
+        response.headers[trace.ANSWER_HEADER] = record.trace_id
+    response.headers.update(cors)
+    if services.is_draining:
+        response.force_close()
+    if isinstance(response, web.Response) and (response.content_length or 0) > _LARGE_BYTES:
+        await write_in_time(request, _sent(request, response))
+
+
+async def _sent(request: web.Request, response: web.Response) -> None:
+    await response.prepare(request)
+    await response.write_eof()
 
 
 def _record(request: web.Request, services: Services) -> RequestRecord:

@@ -25,7 +25,7 @@ from service.web.body import read_body
 from service.web.context import API_KEY, RECORD, SERVICES
 from service.web.drain import shutting_down
 from service.web.headers import REQUEST_ID, notes_header, openai_limit_headers, presented_key
-from service.web.stream import STREAM_HEADERS, ClientStream
+from service.web.stream import STREAM_HEADERS, ClientStream, write_in_time
 
 _PING = encode_comment("ping")
 
@@ -98,7 +98,7 @@ async def _followed(
                 if not piece and silent_s >= services.timeouts.keepalive_s:
                     piece = _PING
                 if piece:
-                    await response.write(piece)
+                    await write_in_time(request, response.write(piece))
                     record.bytes_out += len(piece)
                     written_at_s = services.clock.monotonic_s()
                 piece = await anext(events)

@@ -2,7 +2,8 @@
 
 The response's head is sent with the first event, so that a failure before it still gets a status line. After
 `keepalive_s` of silence the head is sent all the same, with a comment (or ping): from then on failures are
-in-band.
+in-band. A write that waits for the client holds up the reading of the upstream, so memory stays bounded; one
+that waits for `write_s` cuts the connection.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ class ClientStream:
         self._written_at_s = self._services.clock.monotonic_s()
         self._event_at_s: float | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._writing_since_s: float | None = None
         self._has_ended = False
 
     async def send(self, answer: Answer) -> web.StreamResponse:
@@ -106,7 +108,9 @@ class ClientStream:
             self._written_at_s = now_s = self._services.clock.monotonic_s()
             record = self._record
             record.bytes_out += len(data)
+            self._writing_since_s = now_s
             await response.write(data)
+            self._writing_since_s = None
             if self._event_at_s is None:
                 record.first_write_at_s = self._services.clock.monotonic_s()
             elif now_s - self._event_at_s > record.longest_gap_s:
@@ -126,14 +130,23 @@ class ClientStream:
             return self._response
 
     def _arm(self) -> None:
-        """Look again when the silence would be long enough. A timer costs nothing per event; a task would."""
-        silent_s = self._services.clock.monotonic_s() - self._written_at_s
-        wait_s = max(self._services.timeouts.keepalive_s - silent_s, 0.001)
-        self._timer = asyncio.get_running_loop().call_later(wait_s, self._on_timer)
+        """Look again when the silence, or a write, would have lasted long enough. A timer costs
+        nothing per event; a task would."""
+        timeouts, now_s = self._services.timeouts, self._services.clock.monotonic_s()
+        if self._writing_since_s is None:
+            wait_s = min(timeouts.keepalive_s - (now_s - self._written_at_s), timeouts.write_s)
+        else:
+            wait_s = timeouts.write_s - (now_s - self._writing_since_s)
+        self._timer = asyncio.get_running_loop().call_later(max(wait_s, 0.001), self._on_timer)
 
     def _on_timer(self) -> None:
-        silent_s = self._services.clock.monotonic_s() - self._written_at_s
-        if silent_s >= self._services.timeouts.keepalive_s and not self._has_ended:
+        now_s = self._services.clock.monotonic_s()
+        silent_s = now_s - self._written_at_s
+        if self._writing_since_s is not None:
+            if now_s - self._writing_since_s >= self._services.timeouts.write_s:
+                cut_slow_reader(self._request)
+                return
+        elif silent_s >= self._services.timeouts.keepalive_s and not self._has_ended:
             self._services.background.spawn(self._ping(), name="keepalive")
             self._written_at_s = self._services.clock.monotonic_s()
         if not self._has_ended:
@@ -146,3 +159,20 @@ class ClientStream:
                 await response.write(self._encoder.ping())
         except ConnectionError:
             return  # the client left: its handler is being cancelled
+
+
+def cut_slow_reader(request: web.Request) -> None:
+    """The client takes nothing: its handler ends as if it had left."""
+    request[RECORD].notes.append("the client did not read: its connection was cut")
+    if request.transport is not None:
+        request.transport.abort()
+
+
+async def write_in_time(request: web.Request, work: Awaitable[None]) -> None:
+    """Await a write that is not a stream's. Raises ConnectionResetError when the client takes nothing."""
+    try:
+        async with asyncio.timeout(request.app[SERVICES].timeouts.write_s):
+            await work
+    except TimeoutError:
+        cut_slow_reader(request)
+        raise ConnectionResetError("the client did not read") from None

@@ -1,0 +1,82 @@
+"""Clients that do not read: the upstream is held up, memory stays bounded, and the connection is cut."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import orjson
+import pytest
+
+from service.config import Timeouts
+from tests.web.dialects import DIALECTS, Dialect
+from tests.web.rig import Rig, Start
+
+ENDLESS = "[[sim: say=wordword repeat=2000000 pieces=16000]] go"  # 16 MB in a thousand events
+WHOLE = "[[sim: say=wordword repeat=2000000]] go"  # an answer of 16 MB
+
+pytestmark = pytest.mark.slow
+
+
+@asynccontextmanager
+async def deaf(rig: Rig, dialect: Dialect, body: dict) -> AsyncIterator[socket.socket]:
+    """A client that sends a request and never reads."""
+    raw = orjson.dumps(body)
+    head = (
+        f"POST {dialect.path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sk-mimo\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(raw)}\r\n\r\n"
+    )
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.setblocking(False)
+        loop = asyncio.get_running_loop()
+        await loop.sock_connect(client, ("127.0.0.1", int(rig.gateway.base_url.rpartition(":")[2])))
+        await loop.sock_sendall(client, head.encode() + raw)
+        yield client
+
+
+async def everything(client: socket.socket) -> int:
+    """How many bytes still come, to the end or to the reset."""
+    received, loop = 0, asyncio.get_running_loop()
+    try:
+        while data := await asyncio.wait_for(loop.sock_recv(client, 1 << 20), 2):
+            received += len(data)
+    except ConnectionError:
+        pass
+    return received
+
+
+async def until_no_lease(rig: Rig, *, within_s: float) -> float:
+    began_s = time.monotonic()
+    while await rig.leases():
+        assert time.monotonic() - began_s < within_s, "the lease is still out"
+        await asyncio.sleep(0.02)
+    return time.monotonic() - began_s
+
+
+# Messages go the same way, but their bound on tokens keeps an answer too short to fill the sockets.
+@pytest.mark.parametrize("dialect", DIALECTS[:2], ids=lambda dialect: dialect.name)
+async def test_stream_that_nobody_reads_is_cut_and_holds_little(start: Start, dialect: Dialect) -> None:
+    """Slow: the write timeout of 0.6 s has to pass."""
+    async with start(timeouts=Timeouts(write_s=0.6)) as rig:
+        async with deaf(rig, dialect, dialect.ask(ENDLESS, stream=True)):
+            await asyncio.sleep(0.3)
+            assert await rig.leases() == 1, "it waits for the client"
+            assert await until_no_lease(rig, within_s=5) > 0.1
+        entry = rig.simulator.record.requests[-1]
+        assert entry.client_closed, "the upstream was told to stop: the rest stayed there"
+
+
+async def test_long_answer_that_nobody_reads_is_cut(start: Start) -> None:
+    """Slow: an answer of 16 MB is made, and the write timeout of 0.6 s has to pass."""
+    body = DIALECTS[0].ask(WHOLE, stream=False)
+    async with start(timeouts=Timeouts(write_s=0.6)) as rig, deaf(rig, DIALECTS[0], body) as client:
+        began_s = time.monotonic()
+        while rig.gateway.services.open_requests or time.monotonic() - began_s < 0.5:
+            assert time.monotonic() - began_s < 8, "the connection is still open"
+            await asyncio.sleep(0.02)
+        received = await everything(client)
+    assert received < 16_000_000, "the rest was never sent"
