@@ -30,6 +30,7 @@ from service.gateway.metered import (
 from service.gateway.models import REFRESH_INTERVAL_S, Models
 from service.gateway.recovery import PROBE_INTERVAL_S, Recovery
 from service.gateway.responses import Responses
+from service.gateway.speech import Speech
 from service.gateway.system import RandomIds, SystemClock
 from service.simulator import Simulator, SimulatorOptions
 from service.store.accounts import RedisAccounts
@@ -48,6 +49,7 @@ from service.telemetry.metrics import Metrics
 from service.upstream.http import Http, client_session
 from service.upstream.media import MediaFetcher, media_fetcher
 from service.upstream.platform import PlatformUpstream
+from service.upstream.speech import PlatformSpeech, StudioSpeech
 from service.upstream.studio import StudioUpstream
 from service.web.context import SERVICES, Services
 from service.web.listener import Listener
@@ -153,13 +155,17 @@ def upstreams_of(config: Config, http: Http, fetcher: MediaFetcher) -> Mapping[A
     """Both upstream kinds, by kind."""
     return {
         AccountKind.PLATFORM: PlatformUpstream(http, fetcher),
-        AccountKind.STUDIO: StudioUpstream(
-            http,
-            fetcher,
-            user_agent=config.security.studio_user_agent,
-            offers_tools=config.tools.mode is ToolsMode.AUTO,
-        ),
+        AccountKind.STUDIO: _studio(config, http, fetcher),
     }
+
+
+def _studio(config: Config, http: Http, fetcher: MediaFetcher) -> StudioUpstream:
+    return StudioUpstream(
+        http,
+        fetcher,
+        user_agent=config.security.studio_user_agent,
+        offers_tools=config.tools.mode is ToolsMode.AUTO,
+    )
 
 
 async def _listening(runner: web.AppRunner, stack: AsyncExitStack, listen: Listen, port: int) -> Listener:
@@ -212,7 +218,8 @@ async def _wired(
     session = await stack.enter_async_context(client_session(config.timeouts))
     stack.push_async_callback(background.drain, timeout_s=_BACKGROUND_DRAIN_S)
     fetcher = await stack.enter_async_context(media_fetcher(config, metrics))
-    upstreams = upstreams_of(config, Http(session, config.timeouts), fetcher)
+    http = Http(session, config.timeouts)
+    upstreams = upstreams_of(config, http, fetcher)
     pool = RedisAccounts(store, spawn=background.spawn, worker_id=ids.new("worker_"))
     key_limits = RedisLimits(store, spawn=background.spawn)
     accounts: ports.Accounts = MeteredAccounts(pool, metrics, clock)
@@ -240,6 +247,20 @@ async def _wired(
         ids=ids,
         policy=_chat_policy(config),
         allowances=Allowances(loop_guard=config.loop_guard, web_search=config.tools.web_search),
+    )
+    speech = Speech(
+        {
+            AccountKind.PLATFORM: PlatformSpeech(http),
+            AccountKind.STUDIO: StudioSpeech(http, _studio(config, http, fetcher)),
+        },
+        accounts=accounts,
+        limits=limits,
+        ledger=ledger,
+        models=models,
+        background=background,
+        holdings=holdings,
+        clock=clock,
+        ids=ids,
     )
     objects: ports.Objects = RedisObjects(store, config.storage)
     response_events: ports.ResponseEvents = RedisResponseEvents(store)
@@ -280,6 +301,7 @@ async def _wired(
         background_responses=background_responses,
         batches=batches,
         files=files,
+        speech=speech,
         metrics=metrics,
         background=background,
         clock=clock,

@@ -11,6 +11,7 @@ from service.core.events import Usage
 from service.core.leases import AccountHealth, Admission, Lease, Penalty
 from service.core.pipeline import Decoder
 from service.core.response_events import KeptEvents, StopWord
+from service.core.speech import AudioFormat, SpeechRequest, Transcript, TranscriptionRequest
 
 
 class Clock(Protocol):
@@ -63,6 +64,34 @@ class Upstream(Protocol):
 
     async def probe(self, account: Account) -> None:
         """A cheap call that costs no chat. Raises an UpstreamError that says what is wrong."""
+        ...
+
+
+class SpeechCall(Protocol):
+    """One open answer that is sound."""
+
+    @property
+    def audio_format(self) -> AudioFormat: ...
+
+    @property
+    def usage(self) -> Usage | None: ...
+
+    async def read(self) -> bytes:
+        """The next piece of sound; b"" at the end. Raises an UpstreamError."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class SpeechUpstream(Protocol):
+    """Speech of one upstream kind."""
+
+    async def speak(self, account: Account, request: SpeechRequest) -> SpeechCall:
+        """Raises an UpstreamError, and InvalidRequest for what the wire cannot say."""
+        ...
+
+    async def transcribe(self, account: Account, request: TranscriptionRequest) -> Transcript:
+        """Raises an UpstreamError."""
         ...
 
 

@@ -34,7 +34,11 @@ class PlatformUpstream:
         response = await self._http.post(
             account.base_url + request.path,
             body=request.body,
-            headers={**_headers(account), "Content-Type": "application/json", "X-Request-Id": request_id},
+            headers={
+                **platform_headers(account),
+                "Content-Type": "application/json",
+                "X-Request-Id": request_id,
+            },
             first_byte_s=first_byte_s,
         )
         if response.status != 200:
@@ -45,7 +49,7 @@ class PlatformUpstream:
     async def models(self, account: Account) -> Sequence[str]:
         """The chat models that `/v1/models` lists for the account. Raises an UpstreamError."""
         status, body = await self._http.fetch(
-            "GET", account.base_url + MODELS_PATH, headers=_headers(account)
+            "GET", account.base_url + MODELS_PATH, headers=platform_headers(account)
         )
         if status != 200:
             raise decode_error(status, body, retry_after_s=None)
@@ -58,6 +62,7 @@ class PlatformUpstream:
         await self.models(account)
 
 
-def _headers(account: Account) -> dict[str, str]:
+def platform_headers(account: Account) -> dict[str, str]:
+    """What proves the account."""
     # `api-key` is the documented header on every endpoint; `x-api-key` is not (mimo-api.md 1.1).
     return {"api-key": (account.api_key or Secret("")).reveal()}

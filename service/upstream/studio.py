@@ -83,11 +83,16 @@ class StudioUpstream:
 
     async def models(self, account: Account) -> Sequence[str]:
         """The chat models of the studio's configuration. Raises an UpstreamError."""
-        return decode_models(await self._json("GET", account, CONFIG_PATH))
+        return decode_models(await self.json("GET", account, CONFIG_PATH))
 
     async def probe(self, account: Account) -> None:
         """The session check: no chat is spent. Raises UpstreamAccountError when the session has ended."""
-        decode_session(await self._json("GET", account, PROBE_PATH))
+        decode_session(await self.json("GET", account, PROBE_PATH))
+
+    async def upload_url(self, account: Account, media: Media, model: str) -> str:
+        """Where an uploaded clip lies. Raises an UpstreamError, InvalidRequest."""
+        uploaded = await self._media_object(account, media, 1, model, self._fetcher.budget())
+        return str(uploaded["fileUrl"])
 
     async def _media_object(
         self, account: Account, media: Media, position: int, model: str, budget: Budget
@@ -116,7 +121,7 @@ class StudioUpstream:
     async def _upload(self, account: Account, content: bytes, name: str, digest: str, model: str) -> Upload:
         """The three steps of mimo-api.md 5.5."""
         info = orjson.dumps({"fileName": name, "fileContentMd5": digest})
-        target = decode_upload_info(await self._json("POST", account, _UPLOAD_INFO_PATH, body=info))
+        target = decode_upload_info(await self.json("POST", account, _UPLOAD_INFO_PATH, body=info))
         status, body = await self._http.fetch(
             "PUT",
             target.upload_url,
@@ -133,13 +138,14 @@ class StudioUpstream:
     async def _parsed(self, account: Account, path: str) -> tuple[str, int]:
         """Ask until the studio has read the upload: it takes a few seconds at times."""
         for attempt in range(_PARSE_TRIES):
-            parsed = decode_parse(await self._json("POST", account, path, body=b"{}"))
+            parsed = decode_parse(await self.json("POST", account, path, body=b"{}"))
             if parsed is not None:
                 return parsed
             await asyncio.sleep(min(_PARSE_PAUSE_S * 2**attempt, _MAX_PARSE_PAUSE_S))
         raise UpstreamUnavailable("The studio did not finish reading an uploaded file.", status=200)
 
-    async def _json(self, method: str, account: Account, path: str, *, body: bytes | None = None) -> bytes:
+    async def json(self, method: str, account: Account, path: str, *, body: bytes | None = None) -> bytes:
+        """A small request of the session: the body of its answer. Raises an UpstreamError."""
         url = _url(account, path) if method == "POST" else account.base_url + path
         status, answer = await self._http.fetch(method, url, headers=self._headers(account), body=body)
         if status != 200:

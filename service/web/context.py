@@ -18,6 +18,7 @@ from service.gateway.keyring import KeyRing
 from service.gateway.models import Models
 from service.gateway.ports import Clock, Ids, Objects, StoreHealth
 from service.gateway.responses import Responses
+from service.gateway.speech import Speech
 from service.gateway.tokenizer import TokenCounter
 from service.telemetry.metrics import Metrics
 from service.telemetry.record import RequestRecord
@@ -38,6 +39,7 @@ class Services:
     background_responses: BackgroundResponses
     batches: Batches
     files: Files
+    speech: Speech
     metrics: Metrics
     background: Background
     clock: Clock

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from service.web import batches, chat_completions, files, health, messages, models, responses
+from service.web import audio, batches, chat_completions, files, health, messages, models, responses
 
 # Without an API key: probes, metrics, and nothing that costs or tells anything of a caller.
 OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/metrics"})
@@ -18,6 +18,8 @@ _ROUTE_NAMES = (
     ("/v1/batches", "batches"),
     ("/v1/files", "files"),
     ("/v1/models", "models"),
+    ("/v1/audio/speech", "speech"),
+    ("/v1/audio/transcriptions", "transcriptions"),
     ("/admin", "admin"),
 )
 
@@ -33,6 +35,8 @@ def add_routes(app: web.Application) -> None:
     app.router.add_delete("/v1/responses/{response_id}", responses.delete)
     app.router.add_get("/v1/responses/{response_id}/input_items", responses.input_items, allow_head=False)
     app.router.add_post("/v1/responses/{response_id}/cancel", responses.cancel)
+    app.router.add_post("/v1/audio/speech", audio.speech)
+    app.router.add_post("/v1/audio/transcriptions", audio.transcriptions)
     app.router.add_post("/v1/files", files.create)
     app.router.add_get("/v1/files", files.index, allow_head=False)
     app.router.add_get("/v1/files/{file_id}", files.show, allow_head=False)

@@ -1,0 +1,256 @@
+"""Speech said and written down: admit -> lease -> open -> sound -> settle, with the same parts as a chat.
+
+An attempt that fails before its first sound moves on to another account, as a chat's does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+from service.config import Account, AccountKind, ApiKey
+from service.core.errors import (
+    GatewayError,
+    ModelNotFound,
+    NoAccount,
+    PermissionDenied,
+    UpstreamAccountError,
+    UpstreamProtocolError,
+)
+from service.core.events import Usage
+from service.core.leases import Admission, Lease, Penalty
+from service.core.policy import NextStep, next_step, penalty_of, retry_pause_s
+from service.core.speech import AudioFormat, SpeechRequest, Transcript, TranscriptionRequest
+from service.core.tokens import chars_tokens
+from service.gateway.background import Background
+from service.gateway.holdings import Holdings
+from service.gateway.models import Models
+from service.gateway.ports import Accounts, Clock, Ids, Ledger, Limits, SpeechCall, SpeechUpstream
+from service.telemetry.record import AttemptRecord, RequestRecord
+
+MAX_ATTEMPTS = 3
+QUEUE_S = 10.0
+# ASR costs 0.074 US dollars for an hour of sound; TTS is free for now (MiMo "API Pricing", October 2026).
+_ASR_MICRO_USD_PER_S = 74_000 / 3600
+
+_T = TypeVar("_T")
+_Work = Callable[[SpeechUpstream, Account], Awaitable[_T]]
+
+
+@dataclass(slots=True)
+class Spoken:
+    """An answer whose first sound is here."""
+
+    first: bytes
+    call: SpeechCall
+
+    @property
+    def audio_format(self) -> AudioFormat:
+        return self.call.audio_format
+
+    async def rest(self) -> AsyncIterator[bytes]:
+        """The sound after `first`. Raises an UpstreamError when it breaks off."""
+        while piece := await self.call.read():
+            yield piece
+
+
+class Speech:
+    """The use case of both audio routes."""
+
+    def __init__(
+        self,
+        upstreams: Mapping[AccountKind, SpeechUpstream],
+        *,
+        accounts: Accounts,
+        limits: Limits,
+        ledger: Ledger,
+        models: Models,
+        background: Background,
+        holdings: Holdings,
+        clock: Clock,
+        ids: Ids,
+    ) -> None:
+        self._upstreams = upstreams
+        self._accounts = accounts
+        self._limits = limits
+        self._ledger = ledger
+        self._models = models
+        self._background = background
+        self._holdings = holdings
+        self._clock = clock
+        self._ids = ids
+
+    @asynccontextmanager
+    async def spoken(
+        self, request: SpeechRequest, *, key: ApiKey, record: RequestRecord
+    ) -> AsyncIterator[Spoken]:
+        """The speech; leaving closes the upstream and settles. Raises a GatewayError before its first sound.
+
+        Platform accounts come first where the client wants what only they can say."""
+        candidates = self._candidates(request.model, key, record)
+        if request.audio_format in (None, AudioFormat.MP3):
+            speaking = [account for account in candidates if account.kind is AccountKind.PLATFORM]
+            candidates = speaking or candidates
+        record.notes += request.notes
+        async with self._run(request.model, candidates, key, record, len(request.text)) as run:
+            spoken = await run.first(lambda upstream, account: _begun(upstream, account, request))
+            try:
+                yield spoken
+            except GatewayError as error:
+                run.penalty = penalty_of(error)
+                raise
+            finally:
+                run.usage = spoken.call.usage
+                spoken.call.close()
+
+    async def transcript(
+        self, request: TranscriptionRequest, *, key: ApiKey, record: RequestRecord
+    ) -> Transcript:
+        """What the clip says. Raises a GatewayError."""
+        candidates = [
+            account
+            for account in self._candidates(request.model, key, record)
+            if account.kind is AccountKind.PLATFORM
+        ]
+        if not candidates:
+            raise ModelNotFound(request.model)
+        async with self._run(request.model, candidates, key, record, 0) as run:
+            transcript = await run.first(lambda upstream, account: upstream.transcribe(account, request))
+            run.cost_micro_usd = round((transcript.seconds or 0.0) * _ASR_MICRO_USD_PER_S)
+            return transcript
+
+    def _candidates(self, model: str, key: ApiKey, record: RequestRecord) -> list[Account]:
+        record.decoded_at_s = self._clock.monotonic_s()
+        record.model_requested = record.model = model
+        if key.models and model not in key.models:
+            raise PermissionDenied(f"This API key may not use the model '{model}'.", param="model")
+        # Discovery leaves speech ids out: an account without a list of its own speaks.
+        accounts = self._models.accounts
+        found = [account for account in accounts if not account.models or model in account.models]
+        if not found:
+            raise ModelNotFound(model)
+        return found
+
+    @asynccontextmanager
+    async def _run(
+        self,
+        model: str,
+        candidates: Sequence[Account],
+        key: ApiKey,
+        record: RequestRecord,
+        text_chars: int,
+    ) -> AsyncIterator[_Run]:
+        admission = await self._limits.admit(
+            key, request_id=record.request_id, estimated_tokens=chars_tokens(text_chars)
+        )
+        self._holdings.admissions.add(admission)
+        run = _Run(self, admission, candidates, record)
+        try:
+            yield run
+        except asyncio.CancelledError:
+            record.is_cancelled = True
+            raise
+        finally:
+            self._settle(model, run)
+
+    def _settle(self, model: str, run: _Run) -> None:
+        self._holdings.admissions.discard(run.admission)
+        if run.lease is not None:
+            self._holdings.leases.discard(run.lease)
+        run.record.usage = run.usage
+        settled = self._ledger.settle(
+            run.admission,
+            run.lease,
+            usage=run.usage or Usage(),
+            model=model,
+            penalty=run.penalty,
+            cost_micro_usd=run.cost_micro_usd,
+        )
+        self._background.spawn(settled, name="settle")
+
+    async def lease(self, candidates: Sequence[Account], *, wait_s: float) -> tuple[Account, Lease]:
+        """A slot of the next ready candidate. Raises RateLimited, NoAccount."""
+        lease = await self._accounts.acquire(candidates, lease_id=self._ids.new("lease_"), wait_s=wait_s)
+        self._holdings.leases.add(lease)
+        return next(account for account in candidates if account.name == lease.account_name), lease
+
+    def give_back(self, lease: Lease, penalty: Penalty | None) -> None:
+        """A failed attempt's lease, off the request's path."""
+        self._holdings.leases.discard(lease)
+        self._background.spawn(self._accounts.release(lease, penalty=penalty), name="release")
+
+    def upstream(self, account: Account) -> SpeechUpstream:
+        return self._upstreams[account.kind]
+
+    def now_s(self) -> float:
+        return self._clock.monotonic_s()
+
+
+class _Run:
+    """One request: its admission, the lease it holds, and its attempts."""
+
+    def __init__(
+        self, speech: Speech, admission: Admission, candidates: Sequence[Account], record: RequestRecord
+    ) -> None:
+        self._speech = speech
+        self._candidates = list(candidates)
+        self.admission = admission
+        self.record = record
+        self.lease: Lease | None = None
+        self.penalty: Penalty | None = None
+        self.usage: Usage | None = None
+        self.cost_micro_usd = 0
+
+    async def first(self, work: _Work[_T]) -> _T:
+        """What the first account that can gives. Raises what the client is told."""
+        for attempt in range(1, MAX_ATTEMPTS + 1):
+            account, self.lease = await self._speech.lease(
+                self._candidates, wait_s=QUEUE_S if attempt == 1 else 0.0
+            )
+            self.record.account, self.record.wire = account.name, str(account.kind)
+            began_s = self._speech.now_s()
+            try:
+                found = await work(self._speech.upstream(account), account)
+            except GatewayError as error:
+                self._note(account, str(error.kind), began_s)
+                await self._move_on(error, account, attempt)
+                continue
+            self._note(account, "ok", began_s)
+            self.record.first_event_at_s = self._speech.now_s()
+            return found
+        raise NoAccount("No account of this gateway can serve the request at present.")
+
+    async def _move_on(self, error: GatewayError, account: Account, attempt: int) -> None:
+        penalty = penalty_of(error)
+        if next_step(error) is NextStep.GIVE_UP or attempt == MAX_ATTEMPTS:
+            self.penalty = penalty
+            if isinstance(error, UpstreamAccountError):
+                raise NoAccount("No account of this gateway can serve the request at present.") from error
+            raise error
+        lease, self.lease = self.lease, None
+        if lease is not None:
+            self._speech.give_back(lease, penalty)
+        self._candidates = [other for other in self._candidates if other is not account] or [account]
+        await asyncio.sleep(retry_pause_s(attempt + 1, jitter=hash(self.record.request_id) % 1000 / 1000))
+
+    def _note(self, account: Account, result: str, began_s: float) -> None:
+        spent_s = self._speech.now_s() - began_s
+        self.record.attempts.append(
+            AttemptRecord(account=account.name, wire=str(account.kind), result=result, duration_s=spent_s)
+        )
+
+
+async def _begun(upstream: SpeechUpstream, account: Account, request: SpeechRequest) -> Spoken:
+    """The call with its first sound. Raises an UpstreamError while another account may still do better."""
+    call = await upstream.speak(account, request)
+    try:
+        first = await call.read()
+        if not first:
+            raise UpstreamProtocolError("The upstream's speech was empty.")
+    except BaseException:
+        call.close()
+        raise
+    return Spoken(first, call)
