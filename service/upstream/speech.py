@@ -122,7 +122,7 @@ class PlatformSpeech:
             first_byte_s=timeouts.total_s,
         )
         if response.status != 200:
-            error = await error_body(response, timeouts)
+            error = await error_body(response, account, timeouts)
             raise decode_error(response.status, error, retry_after_s=retry_after_s(response.headers))
         return response
 
