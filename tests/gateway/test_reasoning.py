@@ -30,9 +30,11 @@ from service.core.events import (
     ToolCallEnd,
     ToolCallStart,
 )
+from service.core.leases import Admission
 from service.core.reasoning import Replay
 from service.gateway.chat import Chat
 from service.gateway.reasoning import MAX_REASONING_CHARS, NoMemory
+from tests.fakes.limits import FakeLimits
 from tests.fakes.stored import FakeReasoningMemory
 from tests.fakes.upstream import Script
 from tests.gateway.test_chat import DONE, GOOD, KEY, World
@@ -157,6 +159,31 @@ async def test_store_is_not_asked_when_no_turn_needs_it(conversation: Conversati
     assert world.memory.recalls == 0
     assert world.upstream.conversations == [conversation]
     assert world.record.notes == []
+
+
+async def test_store_is_asked_while_the_key_is_admitted() -> None:
+    """No round trip of its own: were it asked later, this key would wait for ever."""
+
+    class Asked(FakeReasoningMemory):
+        def __init__(self) -> None:
+            super().__init__()
+            self.was_asked = asyncio.Event()
+
+        async def recall(self, key: ApiKey, call_ids: Sequence[str]) -> Mapping[str, str]:
+            self.was_asked.set()
+            return await super().recall(key, call_ids)
+
+    class Waiting(FakeLimits):
+        async def admit(self, key: ApiKey, *, request_id: str, estimated_tokens: int) -> Admission:
+            await memory.was_asked.wait()
+            return await super().admit(key, request_id=request_id, estimated_tokens=estimated_tokens)
+
+    world, memory = Remembering([GOOD]), Asked()
+    world.limits = Waiting(world.clock.monotonic_s)
+    world.chat = world.with_memory(memory)
+    async with asyncio.timeout(1):
+        await world.events(asked(LOST))
+    assert memory.recalls == 1
 
 
 async def test_store_is_asked_once_whatever_is_tried() -> None:

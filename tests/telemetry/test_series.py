@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random  # noqa: TID251 - seeded: every run sends the same
+import random
 import string
 from itertools import product
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random  # noqa: TID251 - seeded, so every run is the same
+import random
 
 import orjson
 import pytest
@@ -101,7 +101,7 @@ arguments = st.dictionaries(
 
 
 def _encoded(value: object) -> str:
-    import json  # noqa: TID251 - the oracle: writes integers of any size
+    import json
 
     return json.dumps(value, ensure_ascii=False)
 

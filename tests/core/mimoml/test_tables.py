@@ -4,7 +4,7 @@ pieces.
 
 from __future__ import annotations
 
-import random  # noqa: TID251 - seeded, so every run is the same
+import random
 from collections.abc import Callable, Iterable
 
 import pytest
