@@ -62,8 +62,16 @@ class Listener:
         """Close the connections that nobody uses; the others close after the answer that they are at."""
         # A request whose bytes are here already becomes a handler first: it takes the loop some turns.
         await asyncio.sleep(_LAST_LOOK_S)
-        if self._runner.server is not None:
-            self._runner.server.pre_shutdown()
+        if self._runner.server is None:
+            return
+        for connection in self._runner.server.connections:
+            # aiohttp's own `close` ends an idle connection's reader and leaves the socket open: a request
+            # that comes on it would wait for ever. Idle is who waits for a request; there is no public word.
+            waiter = connection._waiter
+            if waiter is not None and not waiter.done():
+                connection.force_close()
+            else:
+                connection.close()
 
     def close(self) -> None:
         """For an end without `stop`."""
