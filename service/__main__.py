@@ -17,6 +17,7 @@ import structlog
 from aiohttp import http_parser
 
 from service import __version__, accounts_cli, batches_cli, doctor, keys_cli
+from service.allocator import give_large_blocks_back
 from service.app import Gateway, running, working
 from service.config import Config
 from service.config_loader import DEMO_API_KEY, ConfigError, demo, load, overridden
@@ -172,6 +173,7 @@ async def _serving(config: Config, source: Source, data_dir: Path, writer: LineW
         gc.collect()
         gc.freeze()
         gc.set_threshold(*_GC_THRESHOLDS)
+        give_large_blocks_back()
         if config.is_demo:
             print(_welcome(gateway.base_url), file=sys.stderr, flush=True)
         log.info(

@@ -172,7 +172,7 @@ class BackgroundResponses:
                 return
             if not entries:
                 stored = await self.show(response_id, key_id=key_id)
-                if not stored.is_running and not await self._has_more(key_id, response_id, after):
+                if not stored.is_running and await self._is_over(key_id, response_id, after):
                     yield encode_end(stored.response, sequence_number=number + 1)
                     return
                 yield b""
@@ -185,8 +185,11 @@ class BackgroundResponses:
         except TimeoutError:
             return  # the shutdown ends them; without a sign of life they read as failed
 
-    async def _has_more(self, key_id: str, response_id: str, after: str) -> bool:
-        return bool(await self._events.read(key_id, response_id, after=after, wait_s=0.0))
+    async def _is_over(self, key_id: str, response_id: str, after: str) -> bool:
+        """No event is to come. A response is kept before its last events are: the runner's silence tells."""
+        if await self._events.is_running(key_id, response_id):
+            return False
+        return not await self._events.read(key_id, response_id, after=after, wait_s=0.0)
 
     async def _stop(self, response_id: str, key_id: str, word: StopWord) -> None:
         await self._events.ask(key_id, response_id, word)

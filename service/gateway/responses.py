@@ -2,8 +2,9 @@
 
 A stored response is one object of kind `response`: the response as the client saw it, its own input items,
 and the ids of the responses before it, oldest first. So a chain of any length is loaded in two round trips:
-the previous response, then all of its chain at once. Items that carry an id of ours are kept once more under
-kind `item`, for clients that send `item_reference`.
+the previous response, then all of its chain at once. For clients that send `item_reference`, items that carry
+an id of ours are found under kind `item`: output items as they are, input items as the name of the response
+that holds them, since a history may be megabytes long.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ RESPONSE = "response"
 ITEM = "item"
 RUNNING = (QUEUED, IN_PROGRESS)
 _MAX_ID_CHARACTERS = 256
+_HELD_BY = b"@"  # no JSON begins so
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,8 +123,9 @@ class Responses:
         """Keep the response and its items, in one round trip; False when Redis is away: then the copies are
         lost, which is counted, and the answer is not."""
         stored = prepared.stored(response)
-        named = [item for item in (*prepared.new_items, *stored.output) if item.get("id")]
-        items = {str(item["id"]): orjson.dumps(item) for item in named}
+        items = {str(item["id"]): orjson.dumps(item) for item in stored.output if item.get("id")}
+        held = _HELD_BY + stored.response_id.encode()
+        items |= {str(item["id"]): held for item in prepared.new_items}
         kept = await asyncio.gather(
             self._objects.save(RESPONSE, key_id, {stored.response_id: stored.encoded()}),
             self._objects.save(ITEM, key_id, items),
@@ -170,7 +173,13 @@ class Responses:
 
     async def _items(self, item_ids: Sequence[str], key_id: str) -> Mapping[str, Item]:
         bodies = await self._objects.load(ITEM, key_id, _possible(item_ids))
-        return {item_id: orjson.loads(body) for item_id, body in bodies.items()}
+        holders = {body[len(_HELD_BY) :].decode() for body in bodies.values() if body.startswith(_HELD_BY)}
+        found = {
+            item_id: orjson.loads(body) for item_id, body in bodies.items() if not body.startswith(_HELD_BY)
+        }
+        for stored in (await self._load(sorted(holders), key_id)).values():
+            found |= {str(item["id"]): item for item in stored.items if item["id"] in bodies}
+        return found
 
 
 def _said_in(stored: StoredResponse) -> list[Item]:

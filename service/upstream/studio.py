@@ -70,16 +70,18 @@ class StudioUpstream:
             for position, media in enumerate(request.media, 1)
         ]
         timeouts = self._http.timeouts
+        path, notes, body = request.path, request.notes, with_media(request, objects)
+        del request  # a long prompt as text, twice as large as the body: not needed while the answer runs
         response = await self._http.post(
-            _url(account, request.path),
-            body=with_media(request, objects),
+            _url(account, path),
+            body=body,
             headers=self._headers(account),
             first_byte_s=timeouts.first_byte_s,
         )
         if response.status != 200:
-            body = await error_body(response, account, timeouts)
-            raise decode_error(response.status, body, retry_after_s=retry_after_s(response.headers))
-        return Call(response, StudioDecoder(), timeouts=timeouts, notes=request.notes)
+            error = await error_body(response, account, timeouts)
+            raise decode_error(response.status, error, retry_after_s=retry_after_s(response.headers))
+        return Call(response, StudioDecoder(), timeouts=timeouts, notes=notes)
 
     async def models(self, account: Account) -> Sequence[str]:
         """The chat models of the studio's configuration. Raises an UpstreamError."""

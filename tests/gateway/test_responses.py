@@ -134,7 +134,7 @@ async def test_references_are_filled_in_from_output_and_input_items() -> None:
     again = await world.prepare(input_items)
     assert again.request.conversation.turns[1].reasoning == "hm"
     assert said(again)[0] == (Role.USER, "Hi")
-    assert world.objects.loads == 1
+    assert world.objects.loads == 2
 
 
 async def test_reference_that_is_not_kept_is_refused_unless_it_is_reasoning() -> None:

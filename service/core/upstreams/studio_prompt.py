@@ -48,12 +48,13 @@ def render_query(conversation: Conversation, *, offers_tools: bool) -> str:
     system = "\n\n".join(filter(None, instructions))
     if not system and len(turns) == 1 and turns[0].role is Role.USER:
         return _user_text(turns[0])
-    sections = [_section("system", system)] if system else []
-    sections.append("<conversation>")
-    sections.extend(_turns(turns, conversation))
-    sections.append("</conversation>")
-    sections.append(_closing(conversation, turns, offers=offers))
-    query = "\n".join(sections)
+    # Pieces, joined once: a prompt may be tens of megabytes, and no section of it is copied on the way.
+    pieces = list(_section("system", system)) if system else []
+    pieces.append("<conversation>\n")
+    pieces.extend(_turns(turns, conversation))
+    pieces.append("</conversation>\n")
+    pieces.append(_closing(conversation, turns, offers=offers))
+    query = "".join(pieces)
     return defuse_urls(query) if offers else query
 
 
@@ -67,22 +68,22 @@ def _split_system(turns: tuple[Turn, ...]) -> tuple[list[str], tuple[Turn, ...]]
     return head, ()
 
 
-def _section(name: str, body: str) -> str:
-    return f"<{name}>\n{body}\n</{name}>"
+def _section(name: str, body: str) -> tuple[str, str, str]:
+    return f"<{name}>\n", body, f"\n</{name}>\n"
 
 
 def _turns(turns: tuple[Turn, ...], conversation: Conversation) -> Iterator[str]:
     for turn in turns:
         match turn.role:
             case Role.SYSTEM:
-                yield _section("system", turn.text)
+                yield from _section("system", turn.text)
             case Role.USER:
-                yield _section("user", _user_text(turn))
+                yield from _section("user", _user_text(turn))
             case Role.ASSISTANT:
-                yield _section("assistant", _assistant_text(turn, conversation))
+                yield from _section("assistant", _assistant_text(turn, conversation))
             case Role.TOOL:  # pragma: no branch - the last of a closed set, as mypy knows
                 results = [part for part in turn.parts if isinstance(part, ToolResult)]
-                yield _section("tool_results", render_results(results))
+                yield from _section("tool_results", render_results(results))
 
 
 def _user_text(turn: Turn) -> str:

@@ -166,32 +166,16 @@ class _ItemDecoder:
         self._grouping = _Grouping()
         self._references: list[str] = []
         self._notes: list[str] = []
-        self._decode_by_type: Mapping[str, Callable[[Fields, str], None]] = {
-            "message": self._message,
-            "agent_message": self._agent_message,
-            "reasoning": self._reasoning,
-            "function_call": self._function_call,
-            "function_call_output": self._output,
-            "custom_tool_call": self._custom_call,
-            "custom_tool_call_output": self._output,
-            "local_shell_call": self._local_shell_call,
-            "local_shell_call_output": self._local_shell_output,
-            "shell_call": self._shell_call,
-            "shell_call_output": self._shell_output,
-            "apply_patch_call": self._patch_call,
-            "apply_patch_call_output": self._patch_output,
-            "item_reference": self._reference,
-        }
 
     def decode(self, item: Fields, path: str) -> None:
         kind = item_type(item)
-        decode = self._decode_by_type.get(kind)
+        decode = _DECODE_BY_TYPE.get(kind)
         if decode is not None:
-            decode(item, path)
+            decode(self, item, path)
         elif kind in LEFT_OUT_TYPES:
             self._notes.append(f"{path} dropped: {kind} is not available here")
         elif kind not in TOOL_CARRIERS:
-            raise wrong_value(kind, f"{path}.type", self._decode_by_type)
+            raise wrong_value(kind, f"{path}.type", _DECODE_BY_TYPE)
 
     def decoded(self) -> DecodedItems:
         return DecodedItems(
@@ -308,6 +292,26 @@ class _ItemDecoder:
                 f"Item with id '{item_id[:64]}' not found. Items are not persisted when 'store' is false.",
                 code="item_not_found",
             )
+
+
+# Not in the decoder itself: bound methods there would make it a cycle, and keep all texts until the next
+# collection.
+_DECODE_BY_TYPE: Mapping[str, Callable[[_ItemDecoder, Fields, str], None]] = {
+    "message": _ItemDecoder._message,
+    "agent_message": _ItemDecoder._agent_message,
+    "reasoning": _ItemDecoder._reasoning,
+    "function_call": _ItemDecoder._function_call,
+    "function_call_output": _ItemDecoder._output,
+    "custom_tool_call": _ItemDecoder._custom_call,
+    "custom_tool_call_output": _ItemDecoder._output,
+    "local_shell_call": _ItemDecoder._local_shell_call,
+    "local_shell_call_output": _ItemDecoder._local_shell_output,
+    "shell_call": _ItemDecoder._shell_call,
+    "shell_call_output": _ItemDecoder._shell_output,
+    "apply_patch_call": _ItemDecoder._patch_call,
+    "apply_patch_call_output": _ItemDecoder._patch_output,
+    "item_reference": _ItemDecoder._reference,
+}
 
 
 def _joined_text(item: Fields, key: str, path: str) -> str:
