@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -47,6 +48,7 @@ from service.store.response_events import RedisResponseEvents
 from service.telemetry import looplag
 from service.telemetry.metrics import Metrics
 from service.upstream.http import Http, client_session
+from service.upstream.leftovers import Leftovers
 from service.upstream.media import MediaFetcher, media_fetcher
 from service.upstream.platform import PlatformUpstream
 from service.upstream.speech import PlatformSpeech, StudioSpeech
@@ -64,6 +66,7 @@ _KEEPALIVE_S = 75.0
 # The demo's answers come at the speed of a model, so that streaming can be seen.
 _DEMO_PACE = ("pace_ms=15",)
 _BACKGROUND_DRAIN_S = 5.0
+_TIDY_INTERVAL_S = 20.0
 # What is still open when `running` is left was ended before, by `service.lifecycle`: no second patience.
 _SHUTDOWN_S = 1.0
 
@@ -151,20 +154,30 @@ async def demo_accounts(config: Config, stack: AsyncExitStack) -> Config:
     return replace(config, mimo_accounts=demo(simulator.base_url).mimo_accounts)
 
 
-def upstreams_of(config: Config, http: Http, fetcher: MediaFetcher) -> Mapping[AccountKind, ports.Upstream]:
+def upstreams_of(
+    config: Config, http: Http, fetcher: MediaFetcher, leftovers: Leftovers | None = None
+) -> Mapping[AccountKind, ports.Upstream]:
     """Both upstream kinds, by kind."""
     return {
         AccountKind.PLATFORM: PlatformUpstream(http, fetcher),
-        AccountKind.STUDIO: _studio(config, http, fetcher),
+        AccountKind.STUDIO: _studio(config, http, fetcher, leftovers),
     }
 
 
-def _studio(config: Config, http: Http, fetcher: MediaFetcher) -> StudioUpstream:
+async def _in_time(work: Callable[[], Awaitable[None]]) -> None:
+    """Last work at the end, as far as it gets in a second."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_SHUTDOWN_S):
+            await work()
+
+
+def _studio(config: Config, http: Http, fetcher: MediaFetcher, leftovers: Leftovers | None) -> StudioUpstream:
     return StudioUpstream(
         http,
         fetcher,
         user_agent=config.security.studio_user_agent,
         offers_tools=config.tools.mode is ToolsMode.AUTO,
+        leftovers=leftovers,
     )
 
 
@@ -219,7 +232,11 @@ async def _wired(
     stack.push_async_callback(background.drain, timeout_s=_BACKGROUND_DRAIN_S)
     fetcher = await stack.enter_async_context(media_fetcher(config, metrics))
     http = Http(session, config.timeouts)
-    upstreams = upstreams_of(config, http, fetcher)
+    leftovers = Leftovers() if config.storage.deletes_studio_conversations else None
+    upstreams = upstreams_of(config, http, fetcher, leftovers)
+    studio = _studio(config, http, fetcher, leftovers)
+    background.repeat(_TIDY_INTERVAL_S, studio.tidy, name="studio_tidying")
+    stack.push_async_callback(_in_time, studio.tidy)
     pool = RedisAccounts(store, spawn=background.spawn, worker_id=ids.new("worker_"))
     key_limits = RedisLimits(store, spawn=background.spawn)
     accounts: ports.Accounts = MeteredAccounts(pool, metrics, clock)
@@ -251,7 +268,7 @@ async def _wired(
     speech = Speech(
         {
             AccountKind.PLATFORM: PlatformSpeech(http),
-            AccountKind.STUDIO: StudioSpeech(http, _studio(config, http, fetcher)),
+            AccountKind.STUDIO: StudioSpeech(http, studio),
         },
         accounts=accounts,
         limits=limits,

@@ -189,12 +189,16 @@ class Tools:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Storage:
-    """How long Redis keeps what: 30 days of messages and responses, 7 of reasoning, 29 of batches."""
+    """How long Redis keeps what: 30 days of messages and responses, 7 of reasoning, 29 of batches.
+
+    `deletes_studio_conversations`: what the gateway asked does not stay in the history of a studio's user.
+    """
 
     messages_ttl_s: int = field(default=30 * 86400, metadata={"min": 60})
     responses_ttl_s: int = field(default=30 * 86400, metadata={"min": 60})
     reasoning_ttl_s: int = field(default=7 * 86400, metadata={"min": 60})
     batches_ttl_s: int = field(default=29 * 86400, metadata={"min": 60})
+    deletes_studio_conversations: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -98,7 +98,7 @@ def test_every_section_loads() -> None:
         listen={"host": "127.0.0.1", "port": 80, "ops_port": 9090},
         timeouts={f.name: 1 for f in fields(Timeouts)},
         tools={"mode": "OFF"},
-        storage={f.name: 60 for f in fields(Storage)},
+        storage={f.name: 60 for f in fields(Storage) if f.name.endswith("_s")},
         limits={"max_body_bytes": 2048, "max_attempts": 1},
         security={"cors_origins": ["https://app.example:8443"], "studio_user_agent": "me/1"},
         log={"level": "debug"},
@@ -113,7 +113,8 @@ def test_every_section_loads() -> None:
     assert config.listen == Listen(host="127.0.0.1", port=80, ops_port=9090)
     assert config.timeouts == Timeouts(**{f.name: 1.0 for f in fields(Timeouts)})
     assert config.tools == Tools(mode=ToolsMode.OFF)
-    assert config.storage == Storage(**{f.name: 60 for f in fields(Storage)})
+    ttls = {f.name: 60 for f in fields(Storage) if f.name.endswith("_s")}
+    assert config.storage == Storage(**ttls)
     assert config.limits == Limits(max_body_bytes=2048, max_attempts=1)
     assert config.security == Security(cors_origins=("https://app.example:8443",), studio_user_agent="me/1")
     assert config.log == Log(level=LogLevel.DEBUG)

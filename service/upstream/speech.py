@@ -148,7 +148,10 @@ class StudioSpeech:
             request, conversation_id=conversation_id, message_id=uuid.uuid4().hex, voice=voice
         )
         task_id = decode_task(await self._studio.json("POST", account, TTS_GENERATE_PATH, body=body))
-        url = await self._finished(account, task_id)
+        try:
+            url = await self._finished(account, task_id)
+        finally:
+            self._studio.leave_behind(account, conversation_id)
         status, wav = await self._http.fetch("GET", url, headers={}, max_bytes=MAX_AUDIO_BYTES)
         if status not in (200, 206):
             raise decode_error(status, wav)

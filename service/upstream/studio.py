@@ -14,10 +14,11 @@ from typing import TypeVar
 from urllib.parse import quote
 
 import orjson
+import structlog
 
 from service.config import Account, Secret
 from service.core.conversation import Conversation, Media
-from service.core.errors import InvalidRequest, UpstreamUnavailable
+from service.core.errors import GatewayError, InvalidRequest, UpstreamUnavailable
 from service.core.upstreams.mimo_studio import (
     CONFIG_PATH,
     PROBE_PATH,
@@ -34,23 +35,48 @@ from service.core.upstreams.mimo_studio import (
 )
 from service.core.upstreams.studio_stream import StudioDecoder
 from service.upstream.http import Call, Http, error_body, retry_after_s
+from service.upstream.leftovers import Leftovers
 from service.upstream.media import Budget, MediaFetcher
 from service.upstream.uploads import Upload, Uploads
+
+log = structlog.get_logger()
 
 _THREAD_FROM_BYTES = 512 << 10
 _PARSE_TRIES = 9
 _PARSE_PAUSE_S = 0.1
 _MAX_PARSE_PAUSE_S = 2.0
+_DELETE_PATH = "/open-apis/chat/conversation/delete"
 _UPLOAD_INFO_PATH = "/open-apis/resource/genUploadInfo"
+
+
+class StudioCall(Call):
+    """A call whose conversation is to be deleted when it is over."""
+
+    on_close: Callable[[], None] | None = None
+
+    def close(self) -> None:
+        super().close()
+        done, self.on_close = self.on_close, None
+        if done is not None:
+            done()
 
 
 class StudioUpstream:
     """Fits gateway.ports.Upstream by shape. `user_agent` is our own and configurable, never a browser's."""
 
-    def __init__(self, http: Http, fetcher: MediaFetcher, *, user_agent: str, offers_tools: bool) -> None:
+    def __init__(
+        self,
+        http: Http,
+        fetcher: MediaFetcher,
+        *,
+        user_agent: str,
+        offers_tools: bool,
+        leftovers: Leftovers | None = None,
+    ) -> None:
         self._http = http
         self._fetcher = fetcher
         self._uploads = Uploads()
+        self._leftovers = leftovers
         self._user_agent = user_agent
         self._offers_tools = offers_tools
 
@@ -59,10 +85,11 @@ class StudioUpstream:
         InvalidRequest for media that cannot be had."""
         budget = self._fetcher.budget()
         conversation = await budget.with_files_read(conversation)
+        conversation_id = uuid.uuid4().hex
         request = encode_request(
             conversation,
             message_id=uuid.uuid4().hex,
-            conversation_id=uuid.uuid4().hex,
+            conversation_id=conversation_id,
             offers_tools=self._offers_tools,
         )
         objects = [
@@ -79,9 +106,31 @@ class StudioUpstream:
             first_byte_s=timeouts.first_byte_s,
         )
         if response.status != 200:
+<<<<<<< /tmp/tmp31tt520p/mine
+            body = await error_body(response, account, timeouts)
+            raise decode_error(response.status, body, retry_after_s=retry_after_s(response.headers))
+        call = StudioCall(response, StudioDecoder(), timeouts=timeouts, notes=request.notes)
+        call.on_close = partial(self.leave_behind, account, conversation_id)
+        return call
+
+    def leave_behind(self, account: Account, conversation_id: str) -> None:
+        """The conversation is over: `tidy` may delete it. Without leftovers it stays in the history."""
+        if self._leftovers is not None:
+            self._leftovers.add(account, conversation_id)
+
+    async def tidy(self) -> None:
+        """Delete what was left behind. A batch that fails is not tried again: it is the user's history, no
+        more."""
+        for account, ids in self._leftovers.take() if self._leftovers is not None else ():
+            try:
+                await self.json("POST", account, _DELETE_PATH, body=orjson.dumps(ids))
+            except GatewayError as error:
+                log.warning("studio_tidying_failed", account=account.name, error_kind=str(error.kind))
+=======
             error = await error_body(response, account, timeouts)
             raise decode_error(response.status, error, retry_after_s=retry_after_s(response.headers))
         return Call(response, StudioDecoder(), timeouts=timeouts, notes=notes)
+>>>>>>> /tmp/tmp31tt520p/other
 
     async def models(self, account: Account) -> Sequence[str]:
         """The chat models of the studio's configuration. Raises an UpstreamError."""
