@@ -106,10 +106,9 @@ class StudioUpstream:
             first_byte_s=timeouts.first_byte_s,
         )
         if response.status != 200:
-<<<<<<< /tmp/tmp31tt520p/mine
-            body = await error_body(response, account, timeouts)
-            raise decode_error(response.status, body, retry_after_s=retry_after_s(response.headers))
-        call = StudioCall(response, StudioDecoder(), timeouts=timeouts, notes=request.notes)
+            error = await error_body(response, account, timeouts)
+            raise decode_error(response.status, error, retry_after_s=retry_after_s(response.headers))
+        call = StudioCall(response, StudioDecoder(), timeouts=timeouts, notes=notes)
         call.on_close = partial(self.leave_behind, account, conversation_id)
         return call
 
@@ -126,11 +125,6 @@ class StudioUpstream:
                 await self.json("POST", account, _DELETE_PATH, body=orjson.dumps(ids))
             except GatewayError as error:
                 log.warning("studio_tidying_failed", account=account.name, error_kind=str(error.kind))
-=======
-            error = await error_body(response, account, timeouts)
-            raise decode_error(response.status, error, retry_after_s=retry_after_s(response.headers))
-        return Call(response, StudioDecoder(), timeouts=timeouts, notes=notes)
->>>>>>> /tmp/tmp31tt520p/other
 
     async def models(self, account: Account) -> Sequence[str]:
         """The chat models of the studio's configuration. Raises an UpstreamError."""
