@@ -48,7 +48,7 @@ unit: $(DEV_OK) ## the pure core and the use cases: no network, no Redis, second
 	$(BIN)/pytest tests/core tests/gateway
 
 test: lint types $(DEV_OK) ## everything, with a real Redis, coverage with branches
-	$(BIN)/pytest --cov --cov-report=term:skip-covered --cov-report=xml:.coverage.xml
+	$(BIN)/pytest --cov --cov-context=test --cov-report=term:skip-covered
 	$(PY) tests/core_coverage.py
 
 docs-check: $(DEV_OK) ## every setting, metric, error kind and route has its line in docs
@@ -56,7 +56,7 @@ docs-check: $(DEV_OK) ## every setting, metric, error kind and route has its lin
 	$(PY) -m service check-config config.example.json
 
 smoke: $(DEV_OK) ## start with the demo configuration, stream once over each upstream kind
-	$(BIN)/pytest tests/clients/test_make_run.py
+	$(BIN)/pytest tests/clients/test_demo.py
 
 bench: $(DEV_OK) ## CPU per request and per event beside a bare byte pipe, as ratios of one run
 	$(PY) -m bench
