@@ -60,6 +60,7 @@ smoke: $(DEV_OK) ## start with the demo configuration, stream once over each ups
 
 bench: $(DEV_OK) ## CPU per request and per event beside a bare byte pipe, as ratios of one run
 	$(PY) -m bench
+	$(PY) -m bench.redis
 
 golden: $(DEV_OK) ## rewrite the golden answers; review the diff like code
 	GOLDEN=rewrite $(BIN)/pytest tests/test_golden.py
