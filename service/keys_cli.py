@@ -24,6 +24,7 @@ from service.gateway.system import SystemClock
 from service.store.api_keys import RedisKeyRegistry
 
 Say = Callable[[str], None]
+_SWITCHES = ("loop_guard", "web_search")
 _LIMITS = ("requests_per_minute", "tokens_per_minute", "max_concurrency", "budget_usd")
 
 
@@ -37,6 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser, data_dir: Path) -> None:
     create.add_argument("--max-concurrency", type=int, metavar="N", help="requests at once")
     create.add_argument("--budget-usd", type=float, metavar="USD", help="what it may spend in all")
     create.add_argument("--model", action="append", dest="models", metavar="ID", help="may be given again")
+    for switch in _SWITCHES:
+        option = f"--{switch.replace('_', '-')}"
+        create.add_argument(option, action=argparse.BooleanOptionalAction, help="else as configured")
     listing = actions.add_parser("list", help="the issued keys with their limits")
     revoke = actions.add_parser("revoke", help="end a key: within five seconds, everywhere")
     revoke.add_argument("which", help="its name or its id")
@@ -66,7 +70,7 @@ async def run(config: Config, arguments: argparse.Namespace, say: Say) -> int:
 async def _create(
     registry: KeyRegistry, config: Config, arguments: argparse.Namespace, clock: Clock, say: Say
 ) -> int:
-    wanted = {name: getattr(arguments, name) for name in (*_LIMITS, "models")}
+    wanted = {name: getattr(arguments, name) for name in (*_LIMITS, *_SWITCHES, "models")}
     given = {name: value for name, value in wanted.items() if value is not None}
     limits = section(ApiKey, {"name": arguments.name, "key_sha256": "", **given}, "keys create")
     names = {one.key.name for one in await registry.every()} | {key.name for key in config.api_keys}
@@ -112,7 +116,7 @@ async def _revoke(registry: KeyRegistry, arguments: argparse.Namespace, say: Say
 
 def _facts(issued: IssuedKey) -> Mapping[str, object]:
     key = issued.key
-    limits = {name: getattr(key, name) for name in _LIMITS}
+    limits = {name: getattr(key, name) for name in (*_LIMITS, *_SWITCHES)}
     created_at = datetime.fromtimestamp(issued.created_at_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return {
         "key_id": key.key_id,
@@ -125,7 +129,7 @@ def _facts(issued: IssuedKey) -> Mapping[str, object]:
 
 def _line(issued: IssuedKey) -> str:
     facts = _facts(issued)
-    limits = [f"{name} {facts[name]}" for name in _LIMITS if facts[name] is not None]
+    limits = [f"{name} {facts[name]}" for name in (*_LIMITS, *_SWITCHES) if facts[name] is not None]
     models: Sequence[str] = issued.key.models
     return "  ".join(
         [

@@ -6,6 +6,7 @@ One hash of one slot: it is read once in five seconds for each key and worker, a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 
 import orjson
 
@@ -37,32 +38,19 @@ class RedisKeyRegistry:
         return sorted(map(_decoded, stored.values()), key=lambda one: (one.created_at_s, one.key.name))
 
 
+_FIELDS = tuple(field.name for field in fields(ApiKey) if field.name != "key_sha256")
+
+
 def _encoded(issued: IssuedKey) -> bytes:
-    return orjson.dumps({"created_at_s": issued.created_at_s, **_fields(issued.key)})
-
-
-def _fields(key: ApiKey) -> dict[str, object]:
-    """What stands for a key, without what it does not have."""
-    found: dict[str, object] = {"name": key.name, "digest": key.key_sha256, "models": list(key.models)}
-    found |= {
-        "requests_per_minute": key.requests_per_minute,
-        "tokens_per_minute": key.tokens_per_minute,
-        "max_concurrency": key.max_concurrency,
-        "budget_usd": key.budget_usd,
-    }
-    return {name: value for name, value in found.items() if value is not None}
+    """What a key does not have is left out."""
+    own = {name: getattr(issued.key, name) for name in _FIELDS}
+    kept = {name: value for name, value in own.items() if value is not None}
+    return orjson.dumps({"digest": issued.key.key_sha256, "created_at_s": issued.created_at_s, **kept})
 
 
 def _decoded(stored: bytes) -> IssuedKey:
     """Fields that another version wrote and this one does not know are left alone."""
     found = orjson.loads(stored)
-    key = ApiKey(
-        name=found["name"],
-        key_sha256=found["digest"],
-        requests_per_minute=found.get("requests_per_minute"),
-        tokens_per_minute=found.get("tokens_per_minute"),
-        max_concurrency=found.get("max_concurrency"),
-        budget_usd=found.get("budget_usd"),
-        models=tuple(found.get("models", ())),
-    )
-    return IssuedKey(key=key, created_at_s=found["created_at_s"])
+    own = {name: found[name] for name in _FIELDS if name in found}
+    own["models"] = tuple(own.get("models", ()))
+    return IssuedKey(key=ApiKey(key_sha256=found["digest"], **own), created_at_s=found["created_at_s"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 
@@ -24,6 +24,8 @@ FULL = IssuedKey(
         max_concurrency=2,
         budget_usd=0.5,
         models=("mimo-v2.6-pro",),
+        loop_guard=True,
+        web_search=False,
     ),
     created_at_s=1_790_000_000,
 )
@@ -42,6 +44,10 @@ async def test_key_comes_back_as_it_was_stored(registry: KeyRegistry) -> None:
         assert await registry.add(issued)
         assert await registry.find(issued.key.key_id) == issued.key
     assert list(await registry.every()) == [FULL, PLAIN]
+
+
+def test_the_contract_is_tried_with_every_field() -> None:
+    assert not [f.name for f in fields(ApiKey) if getattr(FULL.key, f.name) == f.default]
 
 
 async def test_id_is_given_once(registry: KeyRegistry) -> None:

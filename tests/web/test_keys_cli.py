@@ -69,7 +69,10 @@ def test_key_is_shown_once_listed_without_it_and_revoked(operator: Operator) -> 
 
 
 def test_json_has_every_limit(operator: Operator) -> None:
-    made = operator.creates("--name", "a", "--max-concurrency", "2", "--model", "m1", "--model", "m2")
+    made = operator.creates(
+        "--name", "a", "--max-concurrency", "2", "--model", "m1", "--model", "m2", "--no-web-search"
+    )
+    assert (made["web_search"], made["loop_guard"]) == (False, None)
     assert (made["max_concurrency"], made["models"], made["budget_usd"]) == (2, ["m1", "m2"], None)
     (listed,) = orjson.loads(operator.types("list", "--json")[1])
     assert {**listed, "key": made["key"]} == made
