@@ -165,9 +165,11 @@ async def ask(rig: Rig) -> int:
         return response.status
 
 
+@pytest.mark.slow
 async def test_pool_is_listed_as_workers_left_it_and_reset(
     start: Start, desk: Desk, clean_redis: str
 ) -> None:
+    """Slow: four commands are run, each with a connection of its own."""
     async with start("platform", "platform-2") as rig:
         configure(desk, rig, clean_redis)
         rig.simulator.play("status=429 retry_after=300 account=platform-1", "status=401 account=platform-2")
