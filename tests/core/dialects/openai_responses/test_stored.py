@@ -10,12 +10,15 @@ from openai.types.responses.response_item_list import ResponseItemList
 
 from service.core.dialects.openai_responses.stored import (
     encode_deleted,
+    encode_end,
     encode_input_items,
     events_after,
+    failed_response,
+    sequence_numbers,
     stored_items,
 )
 from service.core.dialects.openai_responses.stream import StreamEncoder
-from service.core.errors import InvalidRequest
+from service.core.errors import Internal, InvalidRequest
 from service.core.events import Finish, FinishReason, TextDelta
 from tests.core.dialects.openai_responses.samples import HEAD, counter, request_of
 from tests.grammar.openai_responses import check_stream
@@ -153,3 +156,35 @@ def test_stream_goes_on_from_where_it_broke() -> None:
             assert check_stream(rest, first_number=number + 1) == whole[number + 1 :]
         else:
             assert rest == b""
+
+
+def test_numbers_of_a_stream_are_its_events_own() -> None:
+    encoder = StreamEncoder(HEAD, request_of(), new_id=counter())
+    events = [TextDelta('"sequence_number":99'), Finish(FinishReason.STOP)]
+    raw = encoder.ping() + b"".join(map(encoder.feed, events))
+    assert sequence_numbers(raw) == list(range(encoder.next_sequence_number))
+    assert sequence_numbers(b"") == []
+
+
+@pytest.mark.parametrize(
+    ("status", "name"),
+    [
+        ("completed", "response.completed"),
+        ("incomplete", "response.incomplete"),
+        ("failed", "response.failed"),
+        ("cancelled", "error"),
+    ],
+)
+def test_end_of_a_stored_response_is_the_event_of_its_status(status: str, name: str) -> None:
+    raw = encode_end({"id": "resp_1", "status": status}, sequence_number=7)
+    (event,) = check_stream(raw, first_number=7)
+    assert event["type"] == name
+    assert event.get("code") == ("response_cancelled" if status == "cancelled" else None)
+
+
+def test_response_that_never_ended_has_failed() -> None:
+    running = {"id": "resp_1", "status": "in_progress", "error": None, "output": []}
+    failed = failed_response(running, Internal())
+    assert failed["status"] == "failed"
+    assert failed["error"]["code"] == "server_error"
+    assert running["status"] == "in_progress"
