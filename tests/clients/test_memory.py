@@ -17,7 +17,7 @@ from tests.clients.processes import API_KEY, Running, gateway_process, write_con
 
 BODY_BYTES = 10_000_000
 # Times the body: while it is handled, and afterwards. Some of its letters are no ASCII, so that as text it
-# takes two bytes a letter, nearly twice the body. Measured: 4.6 on the platform, 5.5 on the studio, and 0 to 2
+# takes two bytes a letter, nearly twice the body. Measured: 4.6 on the platform, 5.5 on the studio; 0 to 2
 # left.
 MOST = 6
 LEFT = 3
