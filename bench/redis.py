@@ -1,8 +1,7 @@
 """`python -m bench.redis`: what Redis costs.
 
 Round trips of one request as the gateway counts them, and the server's own time for each script (from INFO
-commandstats, which counts an EVALSHA with all that it does inside).
-"""
+commandstats, which counts an EVALSHA with all that it does inside)."""
 
 from __future__ import annotations
 

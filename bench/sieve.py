@@ -1,9 +1,8 @@
 """What the sieve costs: `python -m bench.sieve`. CPU time on one core, megabytes of input per second.
 
 Each kind of text is fed in pieces of 4 characters, of 40, and whole; the pieces are cut and the events made
-before the clock starts. Figures of one machine mean nothing by themselves: compare rows, and sizes within
-a row.
-"""
+before the clock starts. Figures of one machine mean nothing by themselves: compare rows, and sizes within a
+row."""
 
 from __future__ import annotations
 

@@ -4,8 +4,7 @@ Every field carries its unit in its name, and its range or form as metadata (`mi
 numbers; `form`, a key of FORMS, for strings and for the items of lists). A part of the program receives its
 own small section, never the whole. Secrets are `Secret` values: they show themselves only when asked by
 name, never in a repr, a log or an error. docs/configuration.md lists every key; a test holds the two
-together.
-"""
+together."""
 
 from __future__ import annotations
 
@@ -109,8 +108,7 @@ class Account:
 
     Platform accounts have `api_key`; studio accounts have the three cookie values of the user's own
     session. `models` () means: whatever the upstream lists. `weight` 2 makes an account come round twice as
-    often as 1. `login_time` is the operator's note of when the session began.
-    """
+    often as 1. `login_time` is the operator's note of when the session began."""
 
     name: str = field(metadata={"form": "name"})
     kind: AccountKind

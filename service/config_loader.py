@@ -234,8 +234,7 @@ _MAX_CONCURRENCY: Mapping[AccountKind, int] = {AccountKind.PLATFORM: 8, AccountK
 def accounts(value: object, path: str = "mimo_accounts") -> tuple[Account, ...]:
     """The list of accounts; an entry with `service_token` is studio, one with `api_key` is platform.
 
-    Raises ConfigError.
-    """
+    Raises ConfigError."""
     if not isinstance(value, list):
         raise ConfigError(f"{path}: must be a list, not {_word(value)}")
     found = tuple(_account(item, f"{path}[{i}]", i + 1) for i, item in enumerate(value))
@@ -378,8 +377,7 @@ def overridden(config: Config, environ: Mapping[str, str]) -> Config:
     """The same configuration with what the environment says: PORT, REDIS_URL, LOG_LEVEL and MIMO_SECRET_KEY.
     Empty means unset.
 
-    Raises ConfigError.
-    """
+    Raises ConfigError."""
     if port := environ.get("PORT", "").strip():
         if not _PORT.fullmatch(port) or int(port) > 65535:
             raise ConfigError("environment PORT: must be a number from 0 to 65535")

@@ -2,8 +2,7 @@
 
 Either may stand wherever the configuration has a string. So the file itself can lie in a ConfigMap or a
 repository, and what is secret comes from a mounted Secret (which a running gateway notices when it changes)
-or from the environment (which it cannot).
-"""
+or from the environment (which it cannot)."""
 
 from __future__ import annotations
 

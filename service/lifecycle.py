@@ -1,9 +1,8 @@
 """How the process ends, and how it takes over a changed configuration file while it runs.
 
 The end, in order: readiness says no; the port stays open for `timeouts.propagation_s`, since balancers look
-only now and then; the port is closed; open requests run on for `timeouts.drain_s`; what is open then is told
-so in its dialect's own words. Leases and admissions go back as each request ends.
-"""
+only now and then; the port is closed; open requests run on for `timeouts.drain_s`; what is open then is
+told so in its dialect's own words. Leases and admissions go back as each request ends."""
 
 from __future__ import annotations
 

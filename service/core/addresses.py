@@ -4,8 +4,7 @@ The lists are the IANA special-purpose registries (RFC 6890 and its updates), re
 their own: `ipaddress.is_global` differs between Python's versions. An IPv6 address must be global unicast
 (2000::/3); that alone leaves out loopback, unique local, link-local, multicast, v4-mapped, v4-compatible
 and both NAT64 prefixes. Of 2000::/3, what tunnels to a v4 address of the client's choice is refused (6to4,
-Teredo).
-"""
+Teredo)."""
 
 from __future__ import annotations
 
@@ -67,8 +66,7 @@ def target_of(url: str) -> Target:
     """Where the URL leads, by its words alone: a name must still be resolved and its addresses asked for.
 
     Raises RefusedAddress for another scheme than http and https, for credentials in the URL, and for a host
-    that is neither a plain name nor one canonical IP address.
-    """
+    that is neither a plain name nor one canonical IP address."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port

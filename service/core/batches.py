@@ -1,9 +1,8 @@
 """Batches as values, and the decisions about them: what a failed item does next, who gets the free slots.
 
-A batch is a list of items, each one request of one endpoint. Items are numbered from 0 in the order sent. An
-item runs at least once and has exactly one result. Nothing here knows a dialect: dialects/*/batches.py show
-the values in their own shapes.
-"""
+A batch is a list of items, each one request of one endpoint. Items are numbered from 0 in the order sent.
+An item runs at least once and has exactly one result. Nothing here knows a dialect: dialects/*/batches.py
+show the values in their own shapes."""
 
 from __future__ import annotations
 

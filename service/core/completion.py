@@ -77,8 +77,7 @@ class Completion:
 
 class Collector:
     """Events in, one Completion out. Pieces are kept in a list and joined once: linear in the answer's
-    length.
-    """
+    length."""
 
     def __init__(self) -> None:
         self._parts: list[AnswerPart] = []

@@ -1,6 +1,5 @@
 """What a client asked, free of any dialect. Every dialect decodes to these values, every upstream encodes
-from them.
-"""
+from them."""
 
 from __future__ import annotations
 
@@ -95,8 +94,7 @@ Part = Text | Reasoning | Media | ToolCall | ToolResult
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
     """One speaker's parts in order. An assistant turn may hold Reasoning, Text and ToolCall parts,
-    interleaved.
-    """
+    interleaved."""
 
     role: Role
     parts: tuple[Part, ...]

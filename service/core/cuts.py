@@ -1,7 +1,6 @@
 """Stages that cut an answer where the wire has no field for it: stop sequences, and a single tool call.
 
-Both are fed events and give events; what they cut off is never shown.
-"""
+Both are fed events and give events; what they cut off is never shown."""
 
 from __future__ import annotations
 
@@ -25,8 +24,7 @@ class StopSequences:
 
     The first is the one that is complete first; of two that end together, the longer. Held back: the
     longest end of the text that some sequence begins with, nothing more. `sequences` holds at least one,
-    none of them empty.
-    """
+    none of them empty."""
 
     def __init__(self, sequences: Sequence[str]) -> None:
         self._sequences = tuple(sequences)

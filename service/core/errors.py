@@ -1,9 +1,8 @@
 """One class per failure that a caller or an operator can act on.
 
 An error carries facts; each dialect renders them from a table keyed by `kind` (`STATUS[kind]` in its
-errors.py).
-They are plain classes: a frozen slotted dataclass raised inside a context manager turns into TypeError.
-"""
+errors.py). They are plain classes: a frozen slotted dataclass raised inside a context manager turns into
+TypeError."""
 
 from __future__ import annotations
 

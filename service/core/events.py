@@ -7,8 +7,7 @@ A stream of events obeys these laws, which `tests/grammar/events.py` states as a
 - deltas are never empty.
 
 Plain slotted dataclasses, not frozen ones: a frozen one costs three times as much to make, once per token.
-Nobody changes an event after making it.
-"""
+Nobody changes an event after making it."""
 
 from __future__ import annotations
 
@@ -111,9 +110,7 @@ class FinishReason(StrEnum):
 
 @dataclass(slots=True)
 class Finish:
-    """The answer is whole (or honestly cut: LENGTH). `stop_sequence` is the one that ended it, where
-    known.
-    """
+    """The answer is whole (or honestly cut: LENGTH). `stop_sequence` is the one that ended it, if known."""
 
     reason: FinishReason
     stop_sequence: str | None = None

@@ -1,10 +1,9 @@
 """The JSON body of a request: one object, bounded in depth, and typed readers of its fields.
 
-Every reader takes the object, the key and `at`, the path of the object ("" for the body itself); the path of
-the field is built only for a mistake, so that reading costs no string. Mistakes are InvalidRequest in
+Every reader takes the object, the key and `at`, the path of the object ("" for the body itself); the path
+of the field is built only for a mistake, so that reading costs no string. Mistakes are InvalidRequest in
 OpenAI's words, with `param` such as `messages[2].content`. The optional readers take null for absent.
-Source: error bodies of the OpenAI API as quoted in public issue threads, read 2026-11-20.
-"""
+Source: error bodies of the OpenAI API as quoted in public issue threads, read 2026-11-20."""
 
 from __future__ import annotations
 

@@ -63,8 +63,7 @@ class Lease:
 
 class PenaltyKind(StrEnum):
     """COOLDOWN ends by itself; QUARANTINE needs a probe or an operator; FAILURE only counts for the
-    breaker.
-    """
+    breaker."""
 
     COOLDOWN = "cooldown"
     QUARANTINE = "quarantine"
@@ -74,8 +73,7 @@ class PenaltyKind(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Penalty:
     """What an attempt's failure costs its account. `reason` is of a closed set of short words, safe to
-    show.
-    """
+    show."""
 
     kind: PenaltyKind
     reason: str
@@ -97,8 +95,7 @@ class AccountState(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountHealth:
     """One account as the operator sees it. `until_s` is how many seconds the state lasts, None: until
-    reset.
-    """
+    reset."""
 
     account_name: str
     state: AccountState

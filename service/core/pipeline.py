@@ -1,9 +1,7 @@
 """The stages of a stream and how they join: bytes of the upstream -> events -> sieve -> bytes for the client.
 
-Every stage has one shape, `feed(item)` and `finish()`. A decoder reads one wire, the sieve takes tool
-calls out of
-text, an encoder writes one dialect. AnswerSource joins the first two, Transcode all three.
-"""
+Every stage has one shape, `feed(item)` and `finish()`. A decoder reads one wire, the sieve takes tool calls
+out of text, an encoder writes one dialect. AnswerSource joins the first two, Transcode all three."""
 
 from __future__ import annotations
 
@@ -55,9 +53,8 @@ class AnswerSource:
     """Bytes of one upstream answer -> the client's events, in order, ending with exactly one Finish or
     Failed.
 
-    Adjacent deltas of one read are joined: the client gets the same characters in fewer events, which is what
-    keeps a burst cheap.
-    """
+    Adjacent deltas of one read are joined: the client gets the same characters in fewer events, which is
+    what keeps a burst cheap."""
 
     def __init__(self, decoder: Decoder, stages: Iterable[Stage] = ()) -> None:
         self._decoder = decoder

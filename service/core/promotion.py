@@ -1,8 +1,7 @@
 """An answer that is thinking and nothing else, shown as text: for clients that show no reasoning.
 
 Some models put the whole answer into their thinking at times. Only an answer that ended by itself is
-promoted: what a limit cut in the middle of its thoughts is no answer.
-"""
+promoted: what a limit cut in the middle of its thoughts is no answer."""
 
 from __future__ import annotations
 

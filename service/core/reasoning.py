@@ -2,8 +2,7 @@
 
 MiMo refuses a request with thinking on whose history holds a turn with tool calls and no reasoning
 (mimo-api.md 2.1). Only such turns are touched: reasoning that nothing asks for would change the cached
-prefix.
-"""
+prefix."""
 
 from __future__ import annotations
 

@@ -1,15 +1,13 @@
 """Server-sent events: bytes <-> SSEEvent. Knows no JSON.
 
 Source: WHATWG HTML, "Server-sent events", section 9.2.6, read 2026-11-20. Lines end at CR, LF or CRLF and
-nowhere
-else: `str.splitlines` would also break at U+2028 and U+0085 and tear JSON apart, so this splits bytes.
+nowhere else: `str.splitlines` would also break at U+2028 and U+0085 and tear JSON apart, so this splits
+bytes.
 
-State of the decoder: the bytes of the unfinished line, in pieces (joined once, when its end comes),
-whether the last
-byte was a CR (an LF right after it belongs to the same line end), and the fields of the unfinished event.
-A line that
-outgrows `max_line_bytes` raises: an upstream that never ends its line must not fill the memory.
-"""
+State of the decoder: the bytes of the unfinished line, in pieces (joined once, when its end comes), whether
+the last byte was a CR (an LF right after it belongs to the same line end), and the fields of the unfinished
+event. A line that outgrows `max_line_bytes` raises: an upstream that never ends its line must not fill the
+memory."""
 
 from __future__ import annotations
 
@@ -47,8 +45,7 @@ class SSEDecoder:
 
     def feed(self, chunk: bytes) -> list[SSEEvent]:
         """The events that end within `chunk`. Raises UpstreamProtocolError for a line or event past the
-        cap.
-        """
+        cap."""
         if self._ends_in_cr and chunk:
             self._ends_in_cr = False
             if chunk[0] == 10:
@@ -124,8 +121,7 @@ class SSEDecoder:
 
 def encode_event(data: bytes, *, event: str = "", event_id: str = "") -> bytes:
     """One event as bytes. `data` with line ends becomes several data lines; `event` and `event_id` hold
-    none.
-    """
+    none."""
     head = (f"id: {event_id}\n" if event_id else "") + (f"event: {event}\n" if event else "")
     body = data.replace(b"\n", b"\ndata: ") if b"\n" in data else data
     return b"%bdata: %b\n\n" % (head.encode(), body)

@@ -9,9 +9,8 @@ The wire writes `<think>` NUL before the thinking and `</think>` NUL after it, c
     THINKING   `</think>`, or its corrupted form `</thinkgt;>`, closes, with or without NUL
 
 Every NUL is dropped, in every state: it can never reach a client. Held back is only what may still become a
-mark: the longest end of the input that begins one, at most ten characters. Thinking that never closes
-stays thinking.
-"""
+mark: the longest end of the input that begins one, at most ten characters. Thinking that never closes stays
+thinking."""
 
 from __future__ import annotations
 

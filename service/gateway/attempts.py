@@ -1,12 +1,9 @@
 """The attempts round one answer: lease, open, read, and fail over while nothing was shown.
 
 An Answer is read list by list, one for each upstream read. Its states: no attempt open; an attempt open,
-nothing
-shown yet (a failure may still move on to another account); begun (a failure is the last event); over.
-Written as a plain object and not as nested async generators: each of those costs a registration with the
-event loop
-and a frame for every read, which together were a fifth of a request.
-"""
+nothing shown yet (a failure may still move on to another account); begun (a failure is the last event);
+over. Written as a plain object and not as nested async generators: each of those costs a registration with
+the event loop and a frame for every read, which together were a fifth of a request."""
 
 from __future__ import annotations
 

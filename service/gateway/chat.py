@@ -80,8 +80,7 @@ class Chat:
         whatever happened. `queue_s` in place of the policy's wait for an account.
 
         Entering raises ModelNotFound, PermissionDenied, NoAccount, RateLimited, StoreUnavailable: all
-        before any
-        upstream call."""
+        before any upstream call."""
         return Opening(self, conversation, key, record, queue_s)
 
     async def admitted(

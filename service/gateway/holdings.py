@@ -10,8 +10,7 @@ HEARTBEAT_S = 5.0
 
 class Holdings:
     """Leases and admissions end by themselves when nobody renews them: a killed worker leaves nothing
-    behind.
-    """
+    behind."""
 
     def __init__(self) -> None:
         self.leases: set[Lease] = set()
@@ -19,8 +18,7 @@ class Holdings:
 
     async def renew(self, accounts: Accounts, limits: Limits) -> None:
         """One heartbeat, for `background.repeat`. The pool is told even of no lease at all: that this
-        worker lives,
-        and so how many share what there is."""
+        worker lives, and so how many share what there is."""
         await accounts.renew(tuple(self.leases))
         if self.admissions:
             await limits.renew(tuple(self.admissions))

@@ -22,9 +22,7 @@ class Models:
     """The listing of this process. `refresh` asks every account; `load` takes what another worker found.
 
     An account that has not answered yet counts as serving the current v2.6 family, so that a gateway
-    answers from
-    its first second; a wrong guess costs one failed attempt, no more.
-    """
+    answers from its first second; a wrong guess costs one failed attempt, no more."""
 
     def __init__(
         self,

@@ -2,9 +2,7 @@
 answers.
 
 An operator who renewed a session or topped up a key needs to do nothing more than put it into the
-configuration; one
-that was cured upstream comes back by itself.
-"""
+configuration; one that was cured upstream comes back by itself."""
 
 from __future__ import annotations
 

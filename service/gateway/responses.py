@@ -2,10 +2,9 @@
 
 A stored response is one object of kind `response`: the response as the client saw it, its own input items,
 and the ids of the responses before it, oldest first. So a chain of any length is loaded in two round trips:
-the previous response, then all of its chain at once. For clients that send `item_reference`, items that carry
-an id of ours are found under kind `item`: output items as they are, input items as the name of the response
-that holds them, since a history may be megabytes long.
-"""
+the previous response, then all of its chain at once. For clients that send `item_reference`, items that
+carry an id of ours are found under kind `item`: output items as they are, input items as the name of the
+response that holds them, since a history may be megabytes long."""
 
 from __future__ import annotations
 

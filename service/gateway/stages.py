@@ -22,8 +22,7 @@ def stages_for(
     shows_lone_reasoning: bool = False,
 ) -> list[Stage]:
     """The sieve where tools were offered (leaks happen on the platform too), then the cuts the wire cannot
-    make.
-    """
+    make."""
     stages: list[Stage] = []
     is_studio = kind is AccountKind.STUDIO
     calls_tools = bool(conversation.tools) and conversation.tool_choice.mode is not ToolChoiceMode.NONE

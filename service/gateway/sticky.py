@@ -2,11 +2,8 @@
 prefix-based and fifty to a hundred times cheaper than a miss (mimo-api.md 1.3).
 
 A conversation is told by how it begins: the API key, the model, the system text and the first user turn.
-Two callers
-never share one, since the key is part of it. Only what goes on is bound to an account: first turns are
-spread round
-robin, whatever they say.
-"""
+Two callers never share one, since the key is part of it. Only what goes on is bound to an account: first
+turns are spread round robin, whatever they say."""
 
 from __future__ import annotations
 

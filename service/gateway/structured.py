@@ -1,8 +1,7 @@
 """What a request demands of its answer, and how JSON is held against a schema.
 
 The schema is a client's, and so is what the model is made to write: nothing is fetched for a reference,
-patterns that may take for ever are not tried, and the number of steps has an end.
-"""
+patterns that may take for ever are not tried, and the number of steps has an end."""
 
 from __future__ import annotations
 

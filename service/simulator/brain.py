@@ -1,8 +1,7 @@
 """The simulated model: what was asked -> what it answers. Pure and the same on every wire.
 
 Rules, in order: a scripted answer wins; tools declared and no result after the last user text -> calls;
-results -> a text that quotes them; otherwise a friendly text that quotes the user.
-"""
+results -> a text that quotes them; otherwise a friendly text that quotes the user."""
 
 from __future__ import annotations
 

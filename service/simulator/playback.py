@@ -1,8 +1,7 @@
 """Puts an answer on the socket, and plays the faults that a directive asks for: pace, stall, cut, garbage.
 
 A frame is one event of a stream (or one piece of a body), or `burst` of them joined. `stall_after=3`: three
-frames leave, then nothing. Without a fault the frames go out as they are, one write each.
-"""
+frames leave, then nothing. Without a fault the frames go out as they are, one write each."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
 """The pool of accounts, shared by all workers: leases, round robin, queue, health. Fits `ports.Accounts`.
 
 The decisions are in `lua/acquire.lua` and `lua/release.lua`, each one round trip. Here: waiting for a turn,
-what a caller that leaves half way would leave behind, and the fall back to this worker's share when Redis is
-away.
-"""
+what a caller that leaves half way would leave behind, and the fall back to this worker's share when Redis
+is away."""
 
 from __future__ import annotations
 
@@ -79,9 +78,8 @@ class RedisAccounts:
             raise
 
     async def renew(self, leases: Sequence[Lease]) -> None:
-        """Also counts this worker as alive, so call it with no leases, too. Never raises for a Redis that is
-        away.
-        """
+        """Also counts this worker as alive, so call it with no leases, too. Never raises for a Redis that
+        is away."""
         held = [lease for lease in leases if lease.lease_id in self._tokens_by_lease]
         ids_by_account: dict[str, list[str]] = {}
         for lease in held:  # one that was given back meanwhile is not to come back

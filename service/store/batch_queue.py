@@ -3,8 +3,7 @@
 Streams with a consumer group: a claimed item is pending for its worker; a worker that goes on says so every
 few seconds (batch_beat); what was not heard of for `min_idle_s` goes to another one. A result and its
 acknowledgement are one script, and the first result stands: an item runs at least once and has exactly one
-result.
-"""
+result."""
 
 from __future__ import annotations
 

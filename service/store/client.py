@@ -39,8 +39,7 @@ Argument = str | bytes | int
 class Outcome(StrEnum):
     """How a call ended. REFUSED: Redis answered with an error. SHED: the breaker was open, nothing was sent.
 
-    DEGRADED: not a call; a port did its work without Redis.
-    """
+    DEGRADED: not a call; a port did its work without Redis."""
 
     OK = "ok"
     REFUSED = "refused"
@@ -52,8 +51,7 @@ class Outcome(StrEnum):
 
 class Observe(Protocol):
     """Told of every round trip, for the metrics: the operation's name (a closed set), how long, and how it
-    ended.
-    """
+    ended."""
 
     def __call__(self, operation: str, took_s: float, outcome: Outcome, /) -> None: ...
 

@@ -1,9 +1,8 @@
 """A Redis Cluster on wires: each command goes to the master that holds its key's slot.
 
-The map of slots is asked of any node that answers. A node that no longer holds a slot says so (MOVED: the map
-is old; ASK: the slot is moving, this once go there), and a node that is gone shows itself by a broken wire:
-then the map is asked again, once for all who wait, and the command is sent once more.
-"""
+The map of slots is asked of any node that answers. A node that no longer holds a slot says so (MOVED: the
+map is old; ASK: the slot is moving, this once go there), and a node that is gone shows itself by a broken
+wire: then the map is asked again, once for all who wait, and the command is sent once more."""
 
 from __future__ import annotations
 

@@ -1,10 +1,9 @@
 """A real redis-server of our own, for one machine: a child process behind a Unix socket.
 
-It lives exactly as long as the `async with`, or as the process when that is killed: Linux ends the child with
-its parent (PR_SET_PDEATHSIG); elsewhere the next start shuts the orphan down before it opens the data again.
-One process owns a data directory, by a lock that the kernel drops with the process. Other processes of the
-same machine (the command line, a worker) may use the running server: `running_url`.
-"""
+It lives exactly as long as the `async with`, or as the process when that is killed: Linux ends the child
+with its parent (PR_SET_PDEATHSIG); elsewhere the next start shuts the orphan down before it opens the data
+again. One process owns a data directory, by a lock that the kernel drops with the process. Other processes
+of the same machine (the command line, a worker) may use the running server: `running_url`."""
 
 from __future__ import annotations
 

@@ -25,8 +25,7 @@ class RedisHealth:
     async def warning(self) -> str | None:
         """What an operator should change about this Redis; None when it is well or does not tell.
 
-        Managed Redis often forbids CONFIG: then nothing is known, and nothing is claimed.
-        """
+        Managed Redis often forbids CONFIG: then nothing is known, and nothing is claimed."""
         try:
             policy = await self._store.eviction_policy()
         except StoreUnavailable:

@@ -32,8 +32,7 @@ A `{tag}` decides a key's place in a Redis Cluster; all keys of one script share
 
 Batches and files have keys of their own, `mgw:{q:<shard>}:…`: batch_keys.py.
 
-Decisions read times that are stored in the values; lifetimes only clean up.
-"""
+Decisions read times that are stored in the values; lifetimes only clean up."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
 """The limits of API keys, for all workers: one script lets a request in, or takes nothing (`ports.Limits`).
 
 A minute is the last sixty seconds, exactly: in no sixty seconds is more let in than the key's limit. A key
-without limits costs no round trip.
-"""
+without limits costs no round trip."""
 
 from __future__ import annotations
 
@@ -46,8 +45,7 @@ class RedisLimits:
         """See `ports.Limits`. RateLimited names the limit in `code` and when another try makes sense.
 
         Redis away: this worker's share of rate and concurrency is used; a key with a budget raises
-        StoreUnavailable, since what it has spent is not known.
-        """
+        StoreUnavailable, since what it has spent is not known."""
         if not _has_limits(key):
             return Admission(key_id=key.key_id, request_id=request_id, reserved_tokens=estimated_tokens)
         try:

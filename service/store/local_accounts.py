@@ -1,8 +1,7 @@
 """The pool of accounts in one process's memory: what a worker falls back on when Redis is away.
 
-The same decisions as `lua/acquire.lua` and `lua/release.lua`, on this worker's share of each account's slots
-and minute.
-"""
+The same decisions as `lua/acquire.lua` and `lua/release.lua`, on this worker's share of each account's
+slots and minute."""
 
 from __future__ import annotations
 

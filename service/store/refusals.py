@@ -11,8 +11,7 @@ from service.core.errors import GatewayError, NoAccount, RateLimited
 class Refusal(StrEnum):
     """WAITING: has a place in the queue. BUSY: may not wait, or it would be in vain. FULL: the queue is.
 
-    NONE: no candidate comes back by itself.
-    """
+    NONE: no candidate comes back by itself."""
 
     WAITING = "waiting"
     BUSY = "busy"

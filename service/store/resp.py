@@ -1,7 +1,5 @@
-"""RESP2, the wire of Redis, by hiredis: commands to bytes, bytes to replies. Any cut of the input gives
-the same
-replies.
-"""
+"""RESP2, the wire of Redis, by hiredis: commands to bytes, bytes to replies. Any cut of the input gives the
+same replies."""
 
 from __future__ import annotations
 

@@ -76,8 +76,7 @@ class LineWriter:
     """A bounded list of lines and one thread that writes them. A full list drops the line and counts it.
 
     The thread sleeps a moment after it was woken and then takes all that has gathered: handing over every
-    line by itself cost a thread switch a request, which was more than making the line.
-    """
+    line by itself cost a thread switch a request, which was more than making the line."""
 
     def __init__(self, stream: TextIO, *, max_lines: int = 10_000) -> None:
         self._stream = stream

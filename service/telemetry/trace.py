@@ -1,8 +1,7 @@
 """W3C trace context: which trace a request belongs to, so that its log line is found from the caller's side.
 
 Source: https://www.w3.org/TR/trace-context/, read 2026-11-20. Who sends no `traceparent` gets no trace: the
-request's own id serves as well.
-"""
+request's own id serves as well."""
 
 from __future__ import annotations
 

@@ -43,9 +43,7 @@ _THEIRS = (aiohttp.ClientError, ConnectionError, TimeoutError)
 
 
 def our_error(error: Exception, timeouts: Timeouts) -> UpstreamError:
-    """aiohttp's exception as ours, once. No message of theirs is passed on: it may hold a URL with
-    secrets.
-    """
+    """aiohttp's exception as ours, once. No message of theirs goes on: it may hold a secret."""
     match error:
         case aiohttp.ConnectionTimeoutError():
             return UpstreamTimeout(waited_s=timeouts.connect_s, phase="connect")
@@ -80,8 +78,7 @@ class Call:
 
     async def read(self) -> bytes:
         """The next bytes; b"" at the end. Raises UpstreamTimeout, UpstreamUnavailable,
-        UpstreamProtocolError.
-        """
+        UpstreamProtocolError."""
         if self._loop.time() > self._ends_at_s:
             raise UpstreamTimeout(waited_s=self._timeouts.total_s, phase="total")
         try:
@@ -156,8 +153,7 @@ class Http:
         max_bytes: int = 4 << 20,
     ) -> tuple[int, bytes]:
         """A small request: its status and body. Raises our errors; a body past `max_bytes` is a protocol
-        error.
-        """
+        error."""
         try:
             async with self._session.request(
                 method, url, data=body, headers=headers, allow_redirects=False

@@ -57,8 +57,7 @@ class PlatformUpstream:
 
     async def probe(self, account: Account) -> None:
         """The model list costs no chat. It proves the key, not the quota: a used-up plan still lists its
-        models
-        (mimo-api.md 3)."""
+        models (mimo-api.md 3)."""
         await self.models(account)
 
 

@@ -3,8 +3,7 @@ read for.
 
 Kept in the process, bounded and with an end: an upload that is sent twice costs seconds, not correctness,
 so the workers need not share it. An agent's conversation stays on its account (sticky), and each of its
-turns brings the same images again: that is what this is for.
-"""
+turns brings the same images again: that is what this is for."""
 
 from __future__ import annotations
 

@@ -12,8 +12,7 @@ from service.web.context import RECORD, SERVICES
 
 async def read_body(request: web.Request) -> bytes:
     """The whole body. Raises BodyTooLarge (from Content-Length already, where it is told) and
-    InvalidRequest for a
-    body that does not come in time."""
+    InvalidRequest for a body that does not come in time."""
     services = request.app[SERVICES]
     max_bytes = services.limits.max_body_bytes
     if request.content_length is not None and request.content_length > max_bytes:

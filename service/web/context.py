@@ -1,6 +1,5 @@
 """What the handlers share: the use cases and small settings, under typed keys of the application and the
-request.
-"""
+request."""
 
 from __future__ import annotations
 

@@ -18,8 +18,7 @@ _MAX_NOTES_CHARS = 1024
 
 def notes_header(notes: Iterable[str]) -> dict[str, str]:
     """What the normaliser changed, joined by "; ". Notes quote client text: only printable ASCII gets
-    through.
-    """
+    through."""
     text = re.sub(r"[^ -~]", "?", "; ".join(dict.fromkeys(notes)))
     return {NOTES: text[:_MAX_NOTES_CHARS]} if text else {}
 

@@ -1,9 +1,8 @@
 """One port of the process, and how it is closed without anybody being turned away half way.
 
-Closing a listening socket resets the connections that the kernel has completed and nobody has accepted yet: a
-balancer sees a request fail that it has sent. So the last look at the queue and the closing happen in one go,
-through a second handle on the socket, with no turn of the event loop between.
-"""
+Closing a listening socket resets the connections that the kernel has completed and nobody has accepted yet:
+a balancer sees a request fail that it has sent. So the last look at the queue and the closing happen in one
+go, through a second handle on the socket, with no turn of the event loop between."""
 
 from __future__ import annotations
 

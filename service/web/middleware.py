@@ -1,7 +1,6 @@
 """The one middleware: request id, record, key, errors in the route's dialect, CORS, one log line, metrics.
 
-It sees requests and errors; it never wraps a body or a stream.
-"""
+It sees requests and errors; it never wraps a body or a stream."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
 """The arguments of one call: parameters in, fragments of one JSON object out, by the tool's schema.
 
-A parameter declared a string leaves in escaped pieces as it comes. Where a string is allowed beside null, or
-no type is declared, CDATA leaves so too. Everything else is held to its end, brought to its type, and leaves
-as one fragment. A key that was there already is dropped: the first wins.
-"""
+A parameter declared a string leaves in escaped pieces as it comes. Where a string is allowed beside null,
+or no type is declared, CDATA leaves so too. Everything else is held to its end, brought to its type, and
+leaves as one fragment. A key that was there already is dropped: the first wins."""
 
 from __future__ import annotations
 

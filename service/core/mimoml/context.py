@@ -12,10 +12,9 @@ as far as a reader that never looks ahead can keep them:
   meaning away.
 - Lines end at LF. U+2028 and U+0085 are characters like any other.
 
-State: the code that is open (`_fence` or `_span`), a run of backticks or tildes that may go on (`_run`), what
-the start of the line held so far (`_indent`, `_marker`), the open list's indent (`_list_indent`), and whether
-the line may still turn out to be a fence (`_line`).
-"""
+State: the code that is open (`_fence` or `_span`), a run of backticks or tildes that may go on (`_run`),
+what the start of the line held so far (`_indent`, `_marker`), the open list's indent (`_list_indent`), and
+whether the line may still turn out to be a fence (`_line`)."""
 
 from __future__ import annotations
 

@@ -66,8 +66,7 @@ def plain_text(raw: str) -> tuple[str, bool]:
 
 def _tokens(text: str) -> Iterator[re.Match[str]]:
     """Tags and CDATA sections. Behind the last "]]>" no section is looked for: each would search to the
-    end.
-    """
+    end."""
     last = text.rfind("]]>") + 3 if "]]>" in text else 0
     yield from _TOKEN.finditer(text, 0, last)
     yield from _TOKEN_WITHOUT_CDATA.finditer(text, last)

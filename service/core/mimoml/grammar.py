@@ -21,9 +21,8 @@ or the first part and the partial of the rest"; so both patterns come from one d
 
 Letters in any case. Text that is not ASCII is first brought to ASCII one character at a time (NFKC for
 fullwidth and mathematical letters, smart quotes to straight ones, zero-width characters dropped); positions
-are mapped back, and names are cut from the text as it came. Every repetition is bounded, so what MAYBE holds
-is bounded too (about 5 KB, reached by an attribute that long only).
-"""
+are mapped back, and names are cut from the text as it came. Every repetition is bounded, so what MAYBE
+holds is bounded too (about 5 KB, reached by an attribute that long only)."""
 
 from __future__ import annotations
 

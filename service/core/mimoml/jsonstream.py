@@ -11,8 +11,7 @@ Well-formed text leaves as it came, blanks and escapes included. On the way, wit
 States: VALUE, KEY, COLON and AFTER between tokens; STRING, ESCAPE, QUOTE (a quote that may end the string)
 and LITERAL inside one. Held back are the blanks and the comma before a member (`_gap`: it may be a dropped
 one), a key, a literal, an escape, and the quote with the blanks behind it. "<" between tokens stops the
-stream: it cannot be JSON, and the caller knows whether it closes the call.
-"""
+stream: it cannot be JSON, and the caller knows whether it closes the call."""
 
 from __future__ import annotations
 
@@ -127,8 +126,7 @@ class JSONStream:
 
     def feed(self, text: str, position: int = 0) -> int:
         """Take text in; the position it stopped at: behind the object, at a "<" outside strings, or the
-        end.
-        """
+        end."""
         end = len(text)
         while position < end and self._state is not _State.DONE:
             state = self._state

@@ -78,9 +78,7 @@ def _marks_with(stop: str) -> re.Pattern[str]:
 
 
 def arguments_of_line(text: str) -> list[tuple[str | None, JSONValue, bool]]:
-    """What stands between the parentheses: (key or None, value, was it a quoted string). Raises
-    ValueError.
-    """
+    """What is between the parentheses: (key or None, value, was it a quoted string). May raise ValueError."""
     if text.lstrip()[:1] == "{":
         value = decode_loose(text)
         return [(key, item, False) for key, item in value.items()] if isinstance(value, dict) else []

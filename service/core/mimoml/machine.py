@@ -23,8 +23,7 @@ Modes, and what leads from one to the next (held back in brackets):
 A call that names no declared tool goes through BODY and VALUE like any other, so that what stands inside it
 is not taken for a call; but every character of it leaves as text (`_is_refused`).
 
-textmodes.py, callmodes.py and jsonmodes.py hold the modes, state.py what they share.
-"""
+textmodes.py, callmodes.py and jsonmodes.py hold the modes, state.py what they share."""
 
 from __future__ import annotations
 

@@ -9,8 +9,7 @@ Calls leave as they come, except where a call may be a copy of another:
 - Where runaway calls are dropped (`drops_duplicate_calls`), a call by a name that was called too often with
   the same arguments waits for its end; if it is the same again, it is dropped.
 
-Reasoning that comes while a call is open waits for the call's end.
-"""
+Reasoning that comes while a call is open waits for the call's end."""
 
 from __future__ import annotations
 

@@ -87,8 +87,7 @@ In this answer you must call {which}. Do not answer in plain text instead.
 def render_tools(tools: Sequence[ToolSpec], choice: ToolChoice = ToolChoice()) -> str:  # noqa: B008 - frozen
     """The section of a prompt that offers `tools`; "" when there are none or the choice is none.
 
-    A named choice shows all tools (the prefix stays cacheable) and asks for that one.
-    """
+    A named choice shows all tools (the prefix stays cacheable) and asks for that one."""
     if not tools or choice.mode is ToolChoiceMode.NONE:
         return ""
     sections = [_HEAD, "\n".join(map(_described, tools))]
@@ -211,8 +210,7 @@ def _value(value: JSONValue) -> str:
 
 def _armoured(text: str) -> str:
     """JSON that holds no markup: the three characters stand in strings only, where an escape means the
-    same.
-    """
+    same."""
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 

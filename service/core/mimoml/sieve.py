@@ -5,8 +5,7 @@ moment it is known to be text; a call leaves while the model is still writing it
 states, `grammar.py` for the tags, `outlet.py` for copies of native calls, and docs/sieve.md for what an
 operator sees.
 
-With no tools declared it is a no-op: every event comes out as it went in.
-"""
+With no tools declared it is a no-op: every event comes out as it went in."""
 
 from __future__ import annotations
 

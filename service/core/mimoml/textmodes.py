@@ -1,6 +1,5 @@
 """Modes outside tagged calls: text, thinking in the text, `TOOL_CALL:` lines, an answer that is one JSON
-call.
-"""
+call."""
 
 from __future__ import annotations
 

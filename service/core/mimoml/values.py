@@ -15,8 +15,7 @@ When the end shows that the value had ended there, the machine goes back to it (
 with `is_flat`, in which the first closer counts, so nothing is read more than twice.
 
 Held back otherwise: an unfinished tag, entity or "]]", and in text the last line end with the blanks behind
-it (layout, if the closer is missing; native values lose one line end at either side).
-"""
+it (layout, if the closer is missing; native values lose one line end at either side)."""
 
 from __future__ import annotations
 

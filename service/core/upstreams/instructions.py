@@ -47,8 +47,7 @@ def object_schema(schema: Mapping[str, object]) -> dict[str, object]:
     """A tool's schema as both wires take it: the root is an object, `$schema` is gone (mimo-api.md 3).
 
     A schema of another type becomes the one property `value`; null, and a list of types that holds
-    "object", as some generators write them, are taken for an object.
-    """
+    "object", as some generators write them, are taken for an object."""
     kept = {name: value for name, value in schema.items() if name != "$schema"}
     if not kept:
         return {"type": "object", "properties": {}}

@@ -1,9 +1,8 @@
 """The official platform's wire: OpenAI Chat's client role plus MiMo's own rules.
 
-The validator there is strict (mimo-api.md 1.4 and 3), so the body holds the documented parameters and nothing
-else; what had to change is told in `notes`. All three client dialects are sent as Chat: the platform's
-Responses lacks half of Responses, and what users converge on is Chat (mimo-api.md 3).
-"""
+The validator there is strict (mimo-api.md 1.4 and 3), so the body holds the documented parameters and
+nothing else; what had to change is told in `notes`. All three client dialects are sent as Chat: the
+platform's Responses lacks half of Responses, and what users converge on is Chat (mimo-api.md 3)."""
 
 from __future__ import annotations
 
@@ -70,8 +69,7 @@ def encode_request(conversation: Conversation) -> PlatformRequest:
     equal bytes, and a longer one begins with the messages of the shorter: the prompt cache is prefix-based.
 
     Raises InvalidRequest for what no repair can bring into the wire's form (media for a text model, binary
-    files).
-    """
+    files)."""
     facts = facts_of(conversation.model)
     notes: list[str] = []
     repaired = _repaired(conversation, facts, notes)

@@ -118,8 +118,7 @@ def decode_error(status: int, body: bytes, *, retry_after_s: float | None = None
     """An answer that is no stream as our error (mimo-api.md 5.2). The body may be JSON, HTML or nothing.
 
     What concerns the account is told to the operator by class, not to the client by text. A 200 may hold an
-    error: its `code` is an HTTP status at times, a number of the studio's own at others.
-    """
+    error: its `code` is an HTTP status at times, a number of the studio's own at others."""
     obj = _json_object(body)
     data, code = obj.get("data"), obj.get("code")
     if status in (302, 401) or "loginUrl" in obj or (isinstance(data, dict) and "loginUrl" in data):
@@ -240,8 +239,7 @@ EMPTY_FILE_CODE = 6002
 def decode_parse(body: bytes) -> tuple[str, int] | None:
     """Step three's answer: the media's id and its tokens; None while the studio still works on it.
 
-    Raises InvalidRequest for an empty file, the envelope's error for any other.
-    """
+    Raises InvalidRequest for an empty file, the envelope's error for any other."""
     if _json_object(body).get("code") == EMPTY_FILE_CODE:
         raise InvalidRequest("The uploaded file is empty.", param="messages")
     data = decode_data(body)

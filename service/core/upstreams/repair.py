@@ -1,9 +1,8 @@
 """MiMo's message rules, applied to the values before any wire is encoded: each function is one row of
 mimo-api.md 3.
 
-Nothing is touched where no rule applies: the prompt cache is prefix-based, so a needless change costs money.
-What a client might miss is told in notes.
-"""
+Nothing is touched where no rule applies: the prompt cache is prefix-based, so a needless change costs
+money. What a client might miss is told in notes."""
 
 from __future__ import annotations
 
@@ -143,8 +142,7 @@ def with_media_the_model_reads(
     history.
 
     MiMo answers 404 for it, for every later turn too, which agents read as "no such model". Raises
-    InvalidRequest.
-    """
+    InvalidRequest."""
 
     def described(media: Media) -> Text | Media:
         if media.kind in facts.media:
@@ -174,8 +172,7 @@ def with_media_outside_results(conversation: Conversation) -> Conversation:
     """Media in tool results is moved to a user turn right after the results, each named by its call.
 
     MiMo refused a list with an image in a tool message until v2.6 and may still (mimo-api.md 3, open
-    question 5).
-    """
+    question 5)."""
     turns: list[Turn] = []
     moved: list[Part] = []
     for turn in conversation.turns:

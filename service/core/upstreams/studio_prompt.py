@@ -10,8 +10,7 @@ Form, kept stable so that earlier turns stay byte-identical from one request to 
     </conversation>
     (one closing line that says whose turn it is)
 
-A lone user turn without system text and tools is sent as it is.
-"""
+A lone user turn without system text and tools is sent as it is."""
 
 from __future__ import annotations
 
@@ -36,8 +35,7 @@ def render_query(conversation: Conversation, *, offers_tools: bool) -> str:
     """The whole prompt. `offers_tools` False (`tools.mode: off`) leaves the tools out of it.
 
     With tools on offer, literal URLs are broken up: the studio would fetch the page and answer from it
-    instead of calling the client's tool (mimo-api.md 5.3).
-    """
+    instead of calling the client's tool (mimo-api.md 5.3)."""
     offers = (
         offers_tools and bool(conversation.tools) and conversation.tool_choice.mode is not ToolChoiceMode.NONE
     )

@@ -8,8 +8,7 @@ States:
 
 The doubt: the second frame is often the bare name of a studio-internal tool (`getTimeInfo`), which no user
 should see. A real answer may be just that word, so it is held until the next text frame (then it was a
-notice) or the finish (then it was the answer). Once text has come, such a word is text.
-"""
+notice) or the finish (then it was the answer). Once text has come, such a word is text."""
 
 from __future__ import annotations
 

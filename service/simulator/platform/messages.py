@@ -1,7 +1,6 @@
 """`POST /anthropic/v1/messages`, the answer: one message, or the events of mimo-api.md, section 1.7.
 
-No `ping`, no `signature_delta`, no `error` event: none of them is documented for MiMo.
-"""
+No `ping`, no `signature_delta`, no `error` event: none of them is documented for MiMo."""
 
 from __future__ import annotations
 

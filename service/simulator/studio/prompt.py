@@ -1,9 +1,8 @@
 """What a model reads out of the studio's one prompt string: the last user text, tools, results, JSON wishes.
 
-The gateway's form is `<system>`, `<conversation>` with `<user>`, `<assistant>` and `<tool_results>` sections,
-and a closing line. Any other prompt is one user text. tests/simulator/studio/test_prompt.py reads what the
-gateway's own renderer writes, so the two cannot drift apart unseen.
-"""
+The gateway's form is `<system>`, `<conversation>` with `<user>`, `<assistant>` and `<tool_results>`
+sections, and a closing line. Any other prompt is one user text. tests/simulator/studio/test_prompt.py reads
+what the gateway's own renderer writes, so the two cannot drift apart unseen."""
 
 from __future__ import annotations
 

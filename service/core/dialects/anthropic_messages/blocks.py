@@ -13,8 +13,7 @@ Any other type is refused by name: dropping what a user said would go unseen. `c
 fields unknown to us are ignored: MiMo caches by itself.
 
 Source: anthropic 2.11.0, types/content_block_param.py and types/beta/beta_content_block_param.py; MiMo's
-blocks from its Messages reference (mimo-api.md, section 1.7). Read 2026-11-20.
-"""
+blocks from its Messages reference (mimo-api.md, section 1.7). Read 2026-11-20."""
 
 from __future__ import annotations
 
@@ -74,8 +73,7 @@ _MAX_READABLE_DEPTH = 8
 def decoded_parts(content: object, at: str, role: Role, reading: Reading) -> list[Part]:
     """A message's `content` (a string or a list of blocks) as parts, in order.
 
-    Raises InvalidRequest naming the first field at fault.
-    """
+    Raises InvalidRequest naming the first field at fault."""
     if isinstance(content, str):
         return [Text(text=content)]
     parts: list[Part] = []
@@ -188,8 +186,7 @@ def _text(block: Fields, at: str) -> list[Shown]:
 
 def _media(block: Fields, at: str) -> list[Shown]:
     """`image`, `audio` or `video`. MiMo's options for a clip (`fps`, `media_resolution`) stand in its
-    source.
-    """
+    source."""
     where = joined(at, "source")
     source = fields_at(block.get("source"), where)
     options = {key: value for key, value in source.items() if key in ("fps", "media_resolution")}
@@ -317,10 +314,9 @@ def encoded_part(part: Part) -> dict[str, object]:
 def input_of(arguments: str) -> dict[str, object]:
     """The `input` object of a call with these arguments; {} for none at all.
 
-    What is no JSON object goes under the key `INVALID_JSON`, as Anthropic advises for arguments that a model
-    got wrong: the tool refuses it, and the model sees its own text again.
-    Source: Anthropic, "Fine-grained tool streaming", read 2026-11-20.
-    """
+    What is no JSON object goes under the key `INVALID_JSON`, as Anthropic advises for arguments that a
+    model got wrong: the tool refuses it, and the model sees its own text again. Source: Anthropic,
+    "Fine-grained tool streaming", read 2026-11-20."""
     if not arguments.strip():
         return {}
     try:

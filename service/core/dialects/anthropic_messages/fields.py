@@ -1,8 +1,7 @@
 """Reading fields of a decoded JSON body: each function names the field at fault, as Anthropic does.
 
 A field's path is dotted (`messages.2.content.0.text`). null counts as absent everywhere: the SDKs send null
-for what the caller left out.
-"""
+for what the caller left out."""
 
 from __future__ import annotations
 

@@ -16,8 +16,7 @@ from service.core.models import ModelFacts
 
 def encode_model(facts: ModelFacts, *, created_at_s: int = 0) -> bytes:
     """The body of `GET /v1/models/{id}`. `created_at_s` is Unix time; the epoch says that the day is
-    unknown.
-    """
+    unknown."""
     return orjson.dumps(_model(facts, created_at_s))
 
 

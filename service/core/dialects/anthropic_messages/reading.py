@@ -15,8 +15,7 @@ class Reading:
 
     Tools can be declared, taken away and brought back inside messages (mid-conversation tool changes); what
     counts is the set in effect at the end. `foreign_tools` are the names of declared tools that only
-    Anthropic can run; `effort` is the last one that a system message set.
-    """
+    Anthropic can run; `effort` is the last one that a system message set."""
 
     def __init__(self) -> None:
         self._notes: dict[str, None] = {}

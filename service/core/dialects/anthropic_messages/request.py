@@ -94,8 +94,7 @@ class DecodedRequest:
     """A request, and what was left out of it or changed: words for the header `x-mimo-gateway-notes`.
 
     A note is `fact:detail` in header-safe ASCII: server-tool-dropped, duplicate-tool-dropped,
-    tool-choice-loosened, block-dropped, block-as-text, field-ignored.
-    """
+    tool-choice-loosened, block-dropped, block-as-text, field-ignored."""
 
     conversation: Conversation
     notes: tuple[str, ...] = ()
@@ -105,9 +104,8 @@ def decode_request(body: bytes) -> DecodedRequest:
     """The body of `POST /v1/messages` and of `…/count_tokens` (one JSON object, UTF-8). `max_tokens` may be
     absent, as MiMo allows.
 
-    Raises InvalidRequest(param), naming the first field at fault (`messages.2.content.0.text`), its subclass
-    ThreadUnsupported for a new message thread, and ThreadNotFound for one to go on with.
-    """
+    Raises InvalidRequest(param), naming the first field at fault (`messages.2.content.0.text`), its
+    subclass ThreadUnsupported for a new message thread, and ThreadNotFound for one to go on with."""
     return decode_object(decode_json_object(body))
 
 
@@ -186,8 +184,7 @@ def _is_user(message: object) -> bool:
 
 def _message_turns(message: Fields, at: str, reading: Reading, *, has_later_user: bool) -> list[Turn]:
     """One message's turns. A system message may set `output_config.effort`, with or without content; one to
-    be cleared at the next user message is not shown once that has come.
-    """
+    be cleared at the next user message is not shown once that has come."""
     role = _ROLES.get(required_name(message, "role", at))
     if role is None:
         refuse(f"{at}.role", "Input should be 'user', 'assistant' or 'system'")

@@ -2,8 +2,7 @@
 
 Says all that the dialect can say, in an order of keys that never changes (a prompt cache goes by the
 prefix). What it has no word for is left out: turn names, item ids, namespaces, penalties, `json_object`.
-The upstream's own rules (what it refuses, what it clamps) are not here.
-"""
+The upstream's own rules (what it refuses, what it clamps) are not here."""
 
 from __future__ import annotations
 

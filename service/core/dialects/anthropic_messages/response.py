@@ -3,8 +3,7 @@
 The message equals what a client builds from the stream of the same events: same blocks, signatures, stop
 reason and usage.
 
-Source: anthropic 2.11.0, types/message.py and types/*_block.py; read 2026-11-20.
-"""
+Source: anthropic 2.11.0, types/message.py and types/*_block.py; read 2026-11-20."""
 
 from __future__ import annotations
 
@@ -72,8 +71,7 @@ def decode_completion(body: bytes) -> Completion:
 
     A tool call that stands last in an answer cut by length or filter counts as cut off: its input may be
     less than the model meant, and nothing in this dialect tells. Raises UpstreamProtocolError for what is
-    no message.
-    """
+    no message."""
     try:
         message = orjson.loads(body)
     except orjson.JSONDecodeError:

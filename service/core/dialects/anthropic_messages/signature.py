@@ -2,9 +2,8 @@
 
 Anthropic signs its thinking and clients send the signature back untouched. MiMo signs nothing, but clients
 drop or refuse a thinking block whose signature is empty. Ours is a mark and a digest of the text, so that a
-later request tells whether a block came from here or from another vendor, after a change of model.
-It is no secret and proves nothing.
-"""
+later request tells whether a block came from here or from another vendor, after a change of model. It is no
+secret and proves nothing."""
 
 from __future__ import annotations
 

@@ -85,9 +85,8 @@ class StreamDecoder:
         return events
 
     def finish(self) -> list[Event]:
-        """The end of an answer whose `message_stop` never came; nothing when its `stop_reason` did
-        not either.
-        """
+        """The end of an answer whose `message_stop` never came; nothing when its `stop_reason` did not
+        either."""
         events: list[Event] = []
         for frame in self._sse.finish():
             events += [] if self._is_done else self._frame(frame.data)

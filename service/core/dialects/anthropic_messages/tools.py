@@ -6,8 +6,7 @@ lists them beside the others: they are left out and noted. Deferred tools (`defe
 all others: MiMo has no search for tools, and a tool it was never shown cannot be called.
 
 Source: anthropic 2.11.0, types/tool_param.py, types/tool_union_param.py and types/tool_choice_param.py,
-types/beta/beta_request_tool_addition_block_param.py; read 2026-11-20.
-"""
+types/beta/beta_request_tool_addition_block_param.py; read 2026-11-20."""
 
 from __future__ import annotations
 
@@ -39,8 +38,7 @@ _MODE_BY_TYPE = {
 def decoded_tools(body: Fields, at: str, reading: Reading) -> tuple[ToolSpec, ...]:
     """The client's own tools of `tools`, in order; of a name that comes twice the first counts.
 
-    Raises InvalidRequest naming `tools.N.…`.
-    """
+    Raises InvalidRequest naming `tools.N.…`."""
     by_name: dict[str, ToolSpec] = {}
     where = joined(at, "tools")
     for number, item in enumerate(optional_items(body, "tools", at)):
@@ -76,8 +74,7 @@ def _decoded_tool(value: object, at: str, reading: Reading) -> ToolSpec | None:
 def decoded_choice(body: Fields, at: str, tools: tuple[ToolSpec, ...], reading: Reading) -> ToolChoice:
     """`tool_choice`; AUTO when it is absent, or when it demands a tool that was left out (noted).
 
-    Raises InvalidRequest for a demand that no declared tool can meet.
-    """
+    Raises InvalidRequest for a demand that no declared tool can meet."""
     if body.get("tool_choice") is None:
         return ToolChoice()
     where = joined(at, "tool_choice")

@@ -1,8 +1,7 @@
 """What an Anthropic answer says at its end: why it stopped and what it used. Shared by both of its forms.
 
 Source: anthropic 2.11.0, types/stop_reason.py, types/usage.py and types/message_delta_usage.py; MiMo's stop
-reasons from its Messages reference (mimo-api.md, section 1.7). Read 2026-11-20.
-"""
+reasons from its Messages reference (mimo-api.md, section 1.7). Read 2026-11-20."""
 
 from __future__ import annotations
 

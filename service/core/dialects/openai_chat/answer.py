@@ -1,7 +1,6 @@
 """What whole answers and streams have in common: usage, finish reasons, citations.
 
-Sources: openai-python 3.52 types/chat, mimo-api.md 1.5, read 2026-11-20.
-"""
+Sources: openai-python 3.52 types/chat, mimo-api.md 1.5, read 2026-11-20."""
 
 from __future__ import annotations
 
@@ -63,8 +62,7 @@ def encode_citation(citation: Citation) -> dict[str, object]:
 def custom_input(arguments: str) -> str:
     """The raw input of a freeform tool, which upstream is a function of the one string `input`.
 
-    Arguments of another form are given out as they are: better than an empty call.
-    """
+    Arguments of another form are given out as they are: better than an empty call."""
     try:
         value = orjson.loads(arguments)
     except orjson.JSONDecodeError:

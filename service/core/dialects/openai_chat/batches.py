@@ -1,8 +1,7 @@
 """The Batch and Files API: what creates a batch, the lines of its files, the objects (server role).
 
 Sources: openai-python 3.52 types/batch*.py and types/file*.py; the words of the lines from OpenAI's guide
-"Batch API". Read 2026-11-20.
-"""
+"Batch API". Read 2026-11-20."""
 
 from __future__ import annotations
 

@@ -9,8 +9,7 @@ What goes out: one open call at a time, with contiguous indexes, nothing but its
 
 A call is known to be complete when its fragments are one JSON object. That is looked at once a call, when
 something else arrives: one that is not complete by then (interleaved ones) keeps all that follows in the
-queue until the answer ends. So every byte is looked at a bounded number of times.
-"""
+queue until the answer ends. So every byte is looked at a bounded number of times."""
 
 from __future__ import annotations
 

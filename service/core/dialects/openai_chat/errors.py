@@ -146,9 +146,8 @@ class _Fault:
 def decode_error(status: int, body: bytes, *, retry_after_s: float | None = None) -> GatewayError:
     """What an upstream's answer of `status` (not 2xx) means, by its status and its text.
 
-    The text is shown to the client, except where the account is at fault: then it is added to the error as a
-    note (`__notes__`), for the log.
-    """
+    The text is shown to the client, except where the account is at fault: then it is added to the error as
+    a note (`__notes__`), for the log."""
     return _classified(status, _fault_of_body(body), retry_after_s)
 
 

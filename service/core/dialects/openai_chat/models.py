@@ -1,8 +1,7 @@
 """The models list in OpenAI's shape, with the limits that clients look for.
 
 Source: openai-python 3.52 types/model.py, read 2026-11-20. `context_length` and `max_output_tokens` are the
-names that agents read them under elsewhere; OpenAI has none.
-"""
+names that agents read them under elsewhere; OpenAI has none."""
 
 from __future__ import annotations
 

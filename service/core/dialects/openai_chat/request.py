@@ -2,8 +2,7 @@
 
 Every field is either read here or kept in `extra` under its own name; null means that the client said
 nothing. Sources: OpenAI API reference "Create chat completion" as in openai-python 3.52
-types/chat/completion_create_params.py, and mimo-api.md 1.4 and 3, read 2026-11-20.
-"""
+types/chat/completion_create_params.py, and mimo-api.md 1.4 and 3, read 2026-11-20."""
 
 from __future__ import annotations
 
@@ -209,8 +208,7 @@ def encode_request(conversation: Conversation) -> dict[str, object]:
 
     An upstream codec applies its own rules to it afterwards. What Chat has no word for is lost: item ids,
     signatures, namespaces, `is_error` and `name` of results, and the order of text, reasoning and calls
-    within one assistant turn.
-    """
+    within one assistant turn."""
     body: dict[str, object] = {
         "model": conversation.model,
         "messages": encode_turns(conversation.turns),

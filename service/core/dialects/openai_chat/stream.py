@@ -178,9 +178,8 @@ class StreamEncoder:
 class StreamDecoder:
     """Bytes of an OpenAI or MiMo stream in, events out: a `pipeline.Decoder`.
 
-    Lines that are no JSON object are skipped with a Notice, unless there is nothing else. A body that begins
-    like a JSON object is no stream: it is read as a whole answer (or error).
-    """
+    Lines that are no JSON object are skipped with a Notice, unless there is nothing else. A body that
+    begins like a JSON object is no stream: it is read as a whole answer (or error)."""
 
     def __init__(self, *, max_bytes: int = 32 << 20) -> None:
         """`max_bytes` bounds a body that turns out to be no stream."""

@@ -43,9 +43,8 @@ _CHOICE_TYPES = ("function", "custom", "allowed_tools")
 def decode_tools(body: Mapping[str, object]) -> tuple[tuple[ToolSpec, ...], Mapping[str, object] | None]:
     """The declared tools in their order, and the web search tool if there is one.
 
-    The legacy `functions` count when there is no `tools`. Raises InvalidRequest for unknown kinds, for names
-    that are not 1 to 64 of `A-Za-z0-9_-`, and for a name declared twice.
-    """
+    The legacy `functions` count when there is no `tools`. Raises InvalidRequest for unknown kinds, for
+    names that are not 1 to 64 of `A-Za-z0-9_-`, and for a name declared twice."""
     specs: list[ToolSpec] = []
     seen: set[str] = set()
     listed = optional_array(body, "tools")

@@ -1,8 +1,7 @@
 """A request to `/v1/responses` as a line of a batch: decoded without a store, answered as one value.
 
-What would need the gateway's store (an earlier response, stored items, background mode) is refused, with the
-field's name: a line has to hold all of its conversation.
-"""
+What would need the gateway's store (an earlier response, stored items, background mode) is refused, with
+the field's name: a line has to hold all of its conversation."""
 
 from __future__ import annotations
 

@@ -1,10 +1,9 @@
 """Failures in OpenAI's words: the HTTP error body, and the error inside a response that has begun.
 
 The codes are what clients act on: Codex and the SDKs back off on 429 and 5xx, stop on 401, compact on
-context_length_exceeded, and give up on invalid_prompt. A failure of an upstream account is never a 401 or 403
-here: the caller's own key is fine. A failed response has OpenAI's few codes only. Source: OpenAI's error-code
-guide and openai-python 3.52 response_error.py, read 2026-11-20.
-"""
+context_length_exceeded, and give up on invalid_prompt. A failure of an upstream account is never a 401 or
+403 here: the caller's own key is fine. A failed response has OpenAI's few codes only. Source: OpenAI's
+error-code guide and openai-python 3.52 response_error.py, read 2026-11-20."""
 
 from __future__ import annotations
 

@@ -3,9 +3,8 @@
 Grouping: assistant items join the open assistant turn, except that a message right after another message
 opens a new one; outputs of tools join the open TOOL turn; every other message is a turn of its own.
 
-Source: openai-python 3.52 response_input_item_param.py, Codex 0.169 and Vercel AI SDK as recorded;
-read 2026-11-20.
-"""
+Source: openai-python 3.52 response_input_item_param.py, Codex 0.169 and Vercel AI SDK as recorded; read
+2026-11-20."""
 
 from __future__ import annotations
 

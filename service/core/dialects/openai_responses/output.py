@@ -2,8 +2,7 @@
 
 Reasoning is shown as the item's summary, whole: it is where every client looks, and what it sends back is
 then the full text that MiMo wants to see again. Source: openai-python 3.52 response.py,
-response_output_item.py, response_usage.py, read 2026-11-20.
-"""
+response_output_item.py, response_usage.py, read 2026-11-20."""
 
 from __future__ import annotations
 

@@ -12,9 +12,8 @@ nothing; the failed response holds what there is.
 
 Calls of local_shell, shell and apply_patch have no deltas in this dialect: they come whole at their end.
 
-Source: openai-python 3.52 response_*_event.py and lib/streaming/responses, what Codex 0.169 and the Vercel AI
-SDK need (summary_index, arguments, logprobs, annotations), read 2026-11-20.
-"""
+Source: openai-python 3.52 response_*_event.py and lib/streaming/responses, what Codex 0.169 and the Vercel
+AI SDK need (summary_index, arguments, logprobs, annotations), read 2026-11-20."""
 
 from __future__ import annotations
 
