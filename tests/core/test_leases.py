@@ -12,6 +12,7 @@ from service.core.leases import (
     Admission,
     Allowance,
     Lease,
+    OverLimit,
     Penalty,
     PenaltyKind,
 )
@@ -44,3 +45,9 @@ def test_values_cannot_be_changed() -> None:
     lease = Lease(lease_id="l", account_name="a")
     with pytest.raises(FrozenInstanceError):
         lease.lease_id = "m"  # type: ignore[misc]
+
+
+def test_a_limit_that_was_met_says_what_is_left() -> None:
+    left = Allowance(limit=10, remaining=0, resets_in_s=3.0)
+    error = OverLimit("too many", code="requests_per_minute", retry_after_s=3.0, requests=left)
+    assert (error.requests, error.tokens, error.retry_after_s) == (left, None, 3.0)

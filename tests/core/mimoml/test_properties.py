@@ -205,6 +205,7 @@ def test_mutations_raise_nothing_and_lose_no_text() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.no_cover  # the two thousand above are measured
 def test_a_hundred_thousand_mutations() -> None:
     """The same at the size that was promised: about half a minute."""
     for seed in range(100_000):

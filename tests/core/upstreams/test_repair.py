@@ -296,7 +296,7 @@ def test_no_repair_loses_text(sent: Conversation) -> None:
             for part in turn.parts
             for item in (part.parts if isinstance(part, ToolResult) else (part,))
             if isinstance(item, Text)
-        ).replace("\n\n", "")
+        ).replace("\n", "")
 
     merged = with_leading_system_merged(sent)
     assert all_text(merged.turns) == all_text(sent.turns)

@@ -276,3 +276,10 @@ def test_tool_change_without_tool_is_refused() -> None:
     with pytest.raises(InvalidRequest) as raised:
         read_tool_change({"type": "tool_addition"}, "messages.1.content.0", Reading())
     assert raised.value.param == "messages.1.content.0.tool"
+
+
+def test_a_tool_without_description_has_none_on_the_wire() -> None:
+    bare = encoded_tool(ToolSpec(name="f"))
+    told = encoded_tool(ToolSpec(name="f", description="does f", strict=True))
+    assert "description" not in bare
+    assert (told["description"], told["strict"]) == ("does f", True)
