@@ -242,9 +242,11 @@ class RedisBatches:
         held, sealer = keys.batch(key.key_id, batch.batch_id), self.sealer(key, batch.batch_id)
         for first in range(0, batch.counts.total, _WINDOW):
             numbers = range(first, min(first + _WINDOW, batch.counts.total))
-            values = await self._store.command("HMGET", held.results, *numbers)
+            # What has begun is not cut by a hiccup; a Redis that is away from the start is told at once.
+            read = self._store.read_patiently if first else self._store.command
+            values = await read("HMGET", held.results, *numbers)
             missing = [number for number, value in zip(numbers, values, strict=True) if _has_no_line(value)]
-            names = await self._store.command("HMGET", held.names, *missing) if missing else []
+            names = await read("HMGET", held.names, *missing) if missing else []
             name_by_number = {
                 number: sealer.open(name, place=f"name {number}").decode()
                 for number, name in zip(missing, names, strict=True)

@@ -31,7 +31,7 @@ from service.store.resp import Command, NotSent, Redirected, Reply
 from service.store.scripts import Script, script
 from service.store.topologies import ClientSettings, assert_effective, client_of, close_client
 from service.store.urls import RedisTarget, Topology, decode_url
-from service.store.wire import Line, Spawn
+from service.store.wire import Expiry, Line, Spawn
 
 Argument = str | bytes | int
 
@@ -58,11 +58,12 @@ class Observe(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreSettings:
-    """`blocking_timeout_s` is for the client of reads that wait."""
+    """`blocking_timeout_s` is for the client of reads that wait, `patience_s` for downloads under way."""
 
     client: ClientSettings = field(default_factory=ClientSettings)
     breaker: BreakerSettings = field(default_factory=BreakerSettings)
     blocking_timeout_s: float = 30.0
+    patience_s: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,9 @@ class Call:
     arguments: Sequence[Argument]
     again: Sequence[Argument] | None = None
 
+
+Exchange = Callable[[float], Awaitable[list[Reply]]]
+"""Sends and awaits. It is told when to give up, by the event loop's clock."""
 
 _UNREACHABLE = (RedisConnectionError, RedisTimeoutError, RedisClusterException, OSError, TimeoutError)
 
@@ -176,12 +180,31 @@ class Store:
         scripts = [script(call.script) for call in calls]
         for one, call in zip(scripts, calls, strict=True):
             one.check_keys(len(call.keys))
-        return await self._guarded(calls[0].script, self._exchange(scripts, calls))
+
+        async def exchange(expires_at_s: float) -> list[Reply]:
+            return await self._exchange(scripts, calls, expires_at_s)
+
+        return await self._guarded(calls[0].script, exchange)
 
     async def command(self, *command: str | bytes | int | float) -> Reply:
         """One plain command's reply, as RESP2 has it (a hash: see `hash`). Raises StoreUnavailable."""
-        sent = self._send([command], self._side_line)
-        return (await self._guarded(str(command[0]).lower(), sent))[0]
+
+        async def exchange(expires_at_s: float) -> list[Reply]:
+            return await self._send([command], self._side_line, expires_at_s)
+
+        return (await self._guarded(str(command[0]).lower(), exchange))[0]
+
+    async def read_patiently(self, *command: str | bytes | int | float) -> Reply:
+        """A read in the middle of a download, where a hiccup of Redis must not cut what is half done: asked
+        again for `patience_s`. Raises StoreUnavailable after that."""
+        gives_up_at_s = self._monotonic_s() + self._settings.patience_s
+        while True:
+            try:
+                return await self.command(*command)
+            except StoreUnavailable:
+                if self._monotonic_s() >= gives_up_at_s:
+                    raise
+            await asyncio.sleep(self._settings.breaker.probe_interval_s)
 
     async def hash(self, key: str) -> dict[bytes, bytes]:
         """Every field of a hash, {} when there is none. Raises StoreUnavailable."""
@@ -190,7 +213,15 @@ class Store:
 
     async def ask(self, operation: str, work: Awaitable[Reply]) -> Reply:
         """Await redis-py calls under the same deadline, breaker and errors as everything else."""
-        return (await self._guarded(operation, _as_list(work)))[0]
+
+        async def exchange(expires_at_s: float) -> list[Reply]:
+            async with asyncio.timeout_at(expires_at_s):
+                return [await work]
+
+        try:
+            return (await self._guarded(operation, exchange))[0]
+        finally:
+            _discard(work)
 
     async def ping(self) -> None:
         """Past the breaker, and closing it when Redis answers. Raises StoreUnavailable."""
@@ -223,23 +254,19 @@ class Store:
 
     # --- one exchange, guarded ------------------------------------------------------------------------------
 
-    async def _guarded(self, operation: str, exchange: Awaitable[list[Reply]]) -> list[Reply]:
+    async def _guarded(self, operation: str, exchange: Exchange) -> list[Reply]:
         if self._breaker.is_open:
-            _discard(exchange)
             if self._breaker.probe_is_due():
                 self._spawn(self._probe(), name="redis_probe")
             self._observe(operation, 0.0, Outcome.SHED)
             raise StoreUnavailable("The gateway's store does not answer.", code="store_unavailable")
         return await self._timed(operation, exchange, timeout_s=self._breaker.timeout_s)
 
-    async def _timed(
-        self, operation: str, exchange: Awaitable[list[Reply]], *, timeout_s: float
-    ) -> list[Reply]:
+    async def _timed(self, operation: str, exchange: Exchange, *, timeout_s: float) -> list[Reply]:
         began_s = self._monotonic_s()
         sent_at_s = asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout(timeout_s):
-                replies = await exchange
+            replies = await exchange(sent_at_s + timeout_s)
         except _UNREACHABLE as error:
             for line in (self._line, self._side_line):
                 line.suspect(sent_at_s=sent_at_s)
@@ -247,7 +274,7 @@ class Store:
             is_timeout = isinstance(error, TimeoutError | RedisTimeoutError)
             # In a Cluster a master that is gone concerns its own slots only, and costs them no waiting.
             if is_timeout or not self.is_cluster:
-                self._breaker.record_failure()
+                self._breaker.record_failure(sent_at_s=began_s)
             self._observe(operation, took_s, Outcome.TIMED_OUT if is_timeout else Outcome.FAILED)
             raise StoreUnavailable(
                 "The gateway's store does not answer.", code="store_unavailable"
@@ -260,7 +287,7 @@ class Store:
                 "The gateway's store refused a command.", code="store_unavailable"
             ) from error
         took_s = self._monotonic_s() - began_s
-        self._breaker.record_answer(took_s=took_s)
+        self._breaker.record_answer(sent_at_s=began_s)
         self._observe(operation, took_s, Outcome.OK)
         return replies
 
@@ -270,45 +297,54 @@ class Store:
         except StoreUnavailable:
             return  # counted and observed; the next probe is due in a while
 
-    async def _any_node(self, *command: str) -> list[Reply]:
-        return [await self._line.send_anywhere(command)]
+    def _any_node(self, *command: str) -> Exchange:
+        async def exchange(expires_at_s: float) -> list[Reply]:
+            async with asyncio.timeout_at(expires_at_s):
+                return [await self._line.send_anywhere(command)]
 
-    async def _exchange(self, scripts: Sequence[Script], calls: Sequence[Call]) -> list[Reply]:
+        return exchange
+
+    async def _exchange(
+        self, scripts: Sequence[Script], calls: Sequence[Call], expires_at_s: float
+    ) -> list[Reply]:
         commands: list[Command] = [
             ("EVALSHA", one.digest, len(call.keys), *call.keys, *call.arguments)
             for one, call in zip(scripts, calls, strict=True)
         ]
-        replies = await _try(commands, self._line)
+        replies = await _try(commands, self._line, expires_at_s)
         again = [place for place, reply in enumerate(replies) if isinstance(reply, Exception)]
         if not again:
             return replies
         for place in again:
             call, error = calls[place], replies[place]
-            if not isinstance(error, NoScriptError) and not await self._line.recover(error):
+            if not isinstance(error, NoScriptError) and not await _recovered(self._line, error, expires_at_s):
                 raise error
             # EVAL, not SCRIPT LOAD: some proxies and ACLs forbid the latter, and EVAL loads it as well.
             arguments = call.arguments if call.again is None else call.again
             commands[place] = ("EVAL", scripts[place].source, len(call.keys), *call.keys, *arguments)
-        second = await self._send([commands[place] for place in again], self._line)
+        second = await self._send([commands[place] for place in again], self._line, expires_at_s)
         for place, reply in zip(again, second, strict=True):
             replies[place] = reply
         return replies
 
-    async def _send(self, commands: Sequence[Command], line: Line | ClusterLines) -> list[Reply]:
+    async def _send(
+        self, commands: Sequence[Command], line: Line | ClusterLines, expires_at_s: float
+    ) -> list[Reply]:
         """The replies; raises the first error. Sent again only what a Cluster's node would not do itself."""
-        replies = await _try(commands, line)
+        replies = await _try(commands, line, expires_at_s)
         for place, reply in enumerate(replies):
-            if isinstance(reply, Redirected | NotSent) and await line.recover(reply):
-                (replies[place],) = await _try([commands[place]], line)
+            if isinstance(reply, Redirected | NotSent) and await _recovered(line, reply, expires_at_s):
+                (replies[place],) = await _try([commands[place]], line, expires_at_s)
         for reply in replies:
             if isinstance(reply, Exception):
                 raise reply
         return replies
 
 
-async def _try(commands: Sequence[Command], line: Line | ClusterLines) -> list[Reply]:
-    """The replies, with errors in their places."""
+async def _try(commands: Sequence[Command], line: Line | ClusterLines, expires_at_s: float) -> list[Reply]:
+    """The replies, with errors in their places: TimeoutError for those that did not come until then."""
     futures = [line.send(command) for command in commands]
+    expiry = Expiry(futures, expires_at_s)
     replies: list[Reply] = []
     try:
         for future in futures:
@@ -317,17 +353,20 @@ async def _try(commands: Sequence[Command], line: Line | ClusterLines) -> list[R
             except (RedisError, OSError, TimeoutError) as error:
                 replies.append(error)
     finally:
+        expiry.cancel()
         for future in futures[len(replies) :]:  # cancelled half way: nobody waits for the rest
             if not future.cancel() and not future.cancelled():
                 future.exception()
     return replies
 
 
-async def _as_list(work: Awaitable[Reply]) -> list[Reply]:
-    return [await work]
+async def _recovered(line: Line | ClusterLines, error: Exception, expires_at_s: float) -> bool:
+    """Whether a second try is worth it. Raises TimeoutError."""
+    async with asyncio.timeout_at(expires_at_s):
+        return await line.recover(error)
 
 
 def _discard(work: Awaitable[object]) -> None:
-    """Close a coroutine that will not be awaited, so that Python does not warn of a forgotten one."""
+    """Close a coroutine that may not have been awaited, so that Python does not warn of a forgotten one."""
     if close := getattr(work, "close", None):
         close()

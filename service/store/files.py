@@ -90,9 +90,8 @@ class RedisFiles:
         count = await self._store.command("HLEN", name)
         for first in range(0, count, _WINDOW):
             numbers = range(first, min(first + _WINDOW, count))
-            for number, piece in zip(
-                numbers, await self._store.command("HMGET", name, *numbers), strict=True
-            ):
+            pieces = await self._store.read_patiently("HMGET", name, *numbers)
+            for number, piece in zip(numbers, pieces, strict=True):
                 if piece is None:
                     raise NotFound("The file was deleted.")
                 yield sealer.open(piece, place=f"piece {number}")

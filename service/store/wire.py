@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Protocol, cast
 
 from redis.exceptions import ConnectionError, ReadOnlyError
@@ -19,6 +19,8 @@ from redis.exceptions import ConnectionError, ReadOnlyError
 from service.store.resp import Command, NotSent, Reply, ReplyReader, encode
 
 MAX_IN_FLIGHT = 4096
+_STALL_S = 0.01
+_MAX_GRACE_S = 0.25
 
 
 class Spawn(Protocol):
@@ -99,6 +101,35 @@ def _settle(future: asyncio.Future[Reply], reply: Reply) -> None:
         future.set_exception(reply)
     else:
         future.set_result(reply)
+
+
+class Expiry:
+    """Fails with TimeoutError those futures that have no reply at `expires_at_s` (the loop's clock).
+
+    A process that stood still itself (no CPU, a long pause) wakes late, and what Redis sent meanwhile may
+    not have been read yet: then there is one more look, as much later. One timer for all makes it cheap."""
+
+    __slots__ = ("_expires_at_s", "_futures", "_has_waited", "_loop", "_timer")
+
+    def __init__(self, futures: Sequence[asyncio.Future[Reply]], expires_at_s: float) -> None:
+        self._futures = futures
+        self._expires_at_s = expires_at_s
+        self._has_waited = False
+        self._loop = asyncio.get_running_loop()
+        self._timer = self._loop.call_at(expires_at_s, self._due)
+
+    def cancel(self) -> None:
+        self._timer.cancel()
+
+    def _due(self) -> None:
+        late_s = self._loop.time() - self._expires_at_s
+        if late_s > _STALL_S and not self._has_waited:
+            self._has_waited = True
+            self._timer = self._loop.call_later(min(late_s, _MAX_GRACE_S), self._due)
+            return
+        for future in self._futures:
+            if not future.done():
+                future.set_exception(TimeoutError())
 
 
 Dial = Callable[[], Awaitable[Wire]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import statistics
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -128,9 +129,9 @@ async def test_a_stalled_redis_costs_a_call_a_quarter_second_and_then_nothing(
         with pytest.raises(StoreUnavailable):
             await connected.store.command("GET", "mgw:x")
         waits.append(time.monotonic() - began_s)
-    assert waits[0] < 0.35
-    assert max(waits[1:]) < 0.15  # suspected: short patience
-    assert max(waits[5:]) < 0.01  # the breaker is open
+    assert waits[0] < 0.6  # a quarter second and a busy machine
+    assert statistics.median(waits[1:5]) < 0.15  # suspected: short patience
+    assert statistics.median(waits[5:]) < 0.01  # the breaker is open
     assert connected.store.is_away
     server.resume()
     await until(lambda: not shed(connected))
@@ -158,7 +159,43 @@ async def test_a_request_that_meets_a_stall_twice_waits_300_ms_at_most(
     lease = await world.accounts.acquire([A, B], lease_id="l", wait_s=5)
     took_s = time.monotonic() - began_s
     assert (admission.is_degraded, lease.is_degraded) == (True, True)
-    assert took_s < 0.4  # 0.29 and a busy machine
+    assert took_s < 0.5  # 0.29 and a busy machine; twice the whole time-out would be more
+
+
+async def test_a_pause_of_this_process_is_not_taken_for_one_of_redis(connected: Connected):
+    """The answers have come while nobody could read them: they count, and the breaker stays closed."""
+    await connected.store.command("SET", "mgw:x", "1")
+
+    async def stand_still() -> None:
+        await asyncio.sleep(0)  # the commands are on their way
+        time.sleep(0.5)  # noqa: ASYNC251 - that is the pause
+
+    reads = [connected.store.command("GET", "mgw:x") for _ in range(20)]
+    *replies, _ = await asyncio.gather(*reads, stand_still())
+    assert replies == [b"1"] * 20
+    assert not connected.store.is_away
+
+
+async def test_a_download_under_way_waits_out_a_hiccup(connected: Connected, monkeypatch: pytest.MonkeyPatch):
+    store = connected.store
+    await store.command("SET", "mgw:x", "1")
+    answers = iter([StoreUnavailable("away"), StoreUnavailable("away")])
+    command = store.command
+
+    async def flaky(*words: str) -> object:
+        if error := next(answers, None):
+            raise error
+        return await command(*words)
+
+    monkeypatch.setattr(store, "command", flaky)
+    assert await store.read_patiently("GET", "mgw:x") == b"1"
+
+
+async def test_patience_has_an_end(connecting: Connecting, tmp_path: Path):
+    settings = StoreSettings(patience_s=0.0)
+    connected = connecting(f"unix://{tmp_path}/nobody", settings)
+    with pytest.raises(StoreUnavailable):
+        await connected.store.read_patiently("GET", "mgw:x")
 
 
 async def test_a_connection_that_breaks_is_made_anew_within_the_call(connected: Connected):

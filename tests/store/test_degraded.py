@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 from redis.exceptions import ConnectionError
@@ -34,7 +35,7 @@ class Switch:
 
     def on(self) -> None:
         self._store._line.send = self._send
-        self._store._breaker.record_answer(took_s=0)
+        self._store._breaker.record_answer(sent_at_s=time.monotonic())
 
 
 @pytest.fixture
