@@ -20,8 +20,9 @@ from service import __version__, accounts_cli, batches_cli, doctor, keys_cli
 from service.allocator import give_large_blocks_back
 from service.app import Gateway, running, working
 from service.config import Config
-from service.config_loader import DEMO_API_KEY, ConfigError, demo, load, overridden
+from service.config_loader import DEMO_API_KEY, demo, load, overridden
 from service.config_references import References
+from service.config_values import ConfigError
 from service.lifecycle import Reloader, Source, drain
 from service.simulator import Simulator
 from service.store.embedded import EmbeddedRedisError

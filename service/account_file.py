@@ -13,8 +13,9 @@ from typing import Any
 
 import orjson
 
-from service.config_loader import ConfigError, load
+from service.config_loader import load
 from service.config_references import References
+from service.config_values import ConfigError
 
 _KIND_WORDS = {"service_token": "studio", "api_key": "platform"}
 

@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from service.core.prices import Prices
+
 # What a string may look like: a pattern for all of it, and the pattern in words, for the message that
 # refuses it.
 FORMS: Mapping[str, tuple[re.Pattern[str], str]] = {
@@ -29,6 +31,14 @@ FORMS: Mapping[str, tuple[re.Pattern[str], str]] = {
     "origin": (
         re.compile(r"https?://[!-.0-~]+", re.IGNORECASE),
         "must be an origin such as https://app.example, without a path",
+    ),
+    "date": (
+        re.compile(r"(\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01]))?"),
+        "must be a date such as 2026-10-01",
+    ),
+    "words": (
+        re.compile(r"[^\x00-\x1f\x7f]{0,200}"),
+        "must be at most 200 characters, no control characters",
     ),
 }
 
@@ -293,7 +303,8 @@ class Reasoning:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """The whole configuration. `is_demo`: no file was given; the simulator is the upstream. `secret_key` is
-    the environment's MIMO_SECRET_KEY, never the file's; "" when there is none.
+    the environment's MIMO_SECRET_KEY, never the file's; "" when there is none. `admin_key` is the digest of
+    the key that opens the admin page, "" when there is none: then nothing of it is open.
 
     `models` () offers whatever the upstreams list. `model_aliases` come before the shipped ones; an empty
     target switches off what its pattern matches.
@@ -315,5 +326,7 @@ class Config:
     batches: Batches = Batches()
     loop_guard: LoopGuard = LoopGuard()
     reasoning: Reasoning = Reasoning()
+    prices: Prices = Prices()
+    admin_key: Secret = field(default=Secret(""))
     is_demo: bool = False
     secret_key: Secret = field(default=Secret(""))

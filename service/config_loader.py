@@ -9,18 +9,31 @@ value, and a key is repeated only when it looks like one: a credential in the wr
 from __future__ import annotations
 
 import re
-import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import MISSING, Field, fields, replace
-from enum import StrEnum
+from collections.abc import Callable, Mapping
+from dataclasses import Field, fields, replace
 from urllib.parse import urlsplit
 
 import orjson
 
-from service.config import FORMS, Account, AccountKind, ApiKey, Config, LogLevel, Secret, key_digest
+from service.config import Account, AccountKind, ApiKey, Config, LogLevel, Secret, key_digest
+from service.config_values import (
+    ConfigError,
+    choice,
+    field_value,
+    object_at,
+    refuse_keys,
+    refuse_twice,
+    refuse_unknown,
+    refuse_unsendable,
+    scalar,
+    section,
+    text_at,
+    word_for,
+)
 
 DEMO_API_KEY = "sk-mimo"
+MIN_ADMIN_KEY_CHARS = 16
 STUDIO_BASE_URL = "https://aistudio.xiaomimimo.com"
 PLATFORM_BASE_URL = "https://api.xiaomimimo.com"
 TOKEN_PLAN_BASE_URL = "https://token-plan-{region}.xiaomimimo.com"  # noqa: S105 - a host, no password
@@ -32,150 +45,7 @@ REDIS_SCHEMES = (
 )
 
 _HEX_DIGEST = re.compile(r"[0-9a-f]{64}", re.IGNORECASE)
-_SHOWN_KEY = re.compile(r"(?!(?:sk|tp|ttp)-)[A-Za-z0-9_.\[\]/*-]{1,40}")
 _PORT = re.compile(r"[0-9]{1,5}")
-
-_T = typing.TypeVar("_T")
-
-
-class ConfigError(Exception):
-    """A mistake in the configuration. The message is for the operator and holds no secret."""
-
-
-# --- typed values, driven by the dataclasses' annotations and metadata --------------------------------------
-
-
-def section(cls: type[_T], value: object, path: str) -> _T:
-    """The JSON object `value` as an instance of the dataclass `cls`. Raises ConfigError."""
-    obj = _object(value, path)
-    known: dict[str, Field[object]] = {f.name: f for f in fields(cls)}  # type: ignore[arg-type]
-    _refuse_keys(obj, known, path)
-    hints = typing.get_type_hints(cls)
-    return cls(
-        **{name: _field(known[name], hints[name], item, _at(path, name)) for name, item in obj.items()}
-    )
-
-
-def _field(f: Field[object], hint: typing.Any, value: object, path: str) -> object:
-    typed = _typed(hint, value, path)
-    if isinstance(typed, int | float) and not isinstance(typed, bool):
-        _refuse_out_of_range(f.metadata, typed, path)
-    if (form := f.metadata.get("form")) is not None:
-        texts = [(path, typed)] if isinstance(typed, str) else _items(typed, path)
-        for at, text in texts:
-            pattern, words = FORMS[form]
-            if not pattern.fullmatch(text):
-                raise ConfigError(f"{at}: {words}")
-    return typed
-
-
-def _items(values: object, path: str) -> list[tuple[str, str]]:
-    return [(f"{path}[{i}]", item) for i, item in enumerate(typing.cast("tuple[str, ...]", values))]
-
-
-def _at(path: str, name: str) -> str:
-    """The path of a key: the top level has no name of its own."""
-    shown = name if _SHOWN_KEY.fullmatch(name) else "(a key that is not shown)"
-    return f"{path}.{shown}" if path else shown
-
-
-def _object(value: object, path: str) -> Mapping[str, object]:
-    if not isinstance(value, dict):
-        raise ConfigError(f"{path or 'config'}: must be an object, not {_word(value)}")
-    return value
-
-
-def _refuse_keys(obj: Mapping[str, object], known: Mapping[str, Field[object]], path: str) -> None:
-    """Every key is a field's, and every field without a default is there."""
-    _refuse_unknown(obj, known, path)
-    for name, f in known.items():
-        if name not in obj and f.default is MISSING and f.default_factory is MISSING:
-            raise ConfigError(f"{_at(path, name)}: missing")
-
-
-def _refuse_unknown(obj: Mapping[str, object], known: Iterable[str], path: str) -> None:
-    names = sorted(known)
-    for name in obj:
-        if name not in names:
-            raise ConfigError(f"{_at(path, name)}: unknown key; known: {', '.join(names)}")
-
-
-def _word(value: object) -> str:
-    words = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", int: "an integer"}
-    return "null" if value is None else words.get(type(value), "a number")
-
-
-def _typed(hint: typing.Any, value: object, path: str) -> object:
-    """`value` as the annotation `hint` wants it."""
-    origin = typing.get_origin(hint)
-    if origin is types.UnionType:  # always `T | None`
-        return None if value is None else _typed(typing.get_args(hint)[0], value, path)
-    if origin is tuple:  # always `tuple[T, ...]`
-        if not isinstance(value, list):
-            raise ConfigError(f"{path}: must be a list, not {_word(value)}")
-        return tuple(_typed(typing.get_args(hint)[0], item, f"{path}[{i}]") for i, item in enumerate(value))
-    if origin is Mapping:  # always `Mapping[str, str]`
-        return {name: _typed(str, item, _at(path, name)) for name, item in _object(value, path).items()}
-    if issubclass(hint, StrEnum):
-        return _choice(hint, value, path)
-    return _scalar(hint, value, path) if hint in _SCALAR_WORDS else section(hint, value, path)
-
-
-def _choice(hint: type[StrEnum], value: object, path: str) -> StrEnum:
-    allowed = [str(member) for member in hint]
-    if not isinstance(value, str) or value.lower() not in allowed:
-        raise ConfigError(f"{path}: must be one of {', '.join(allowed)}")
-    return hint(value.lower())
-
-
-_SCALAR_WORDS: Mapping[type, str] = {
-    str: "a string",
-    Secret: "a string",
-    int: "an integer",
-    float: "a number",
-    bool: "true or false",
-}
-
-
-def _scalar(hint: type, value: object, path: str) -> object:
-    if hint is Secret and isinstance(value, str):
-        return Secret(value)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
-        return value
-    raise ConfigError(f"{path}: must be {_SCALAR_WORDS[hint]}, not {_word(value)}")
-
-
-def _refuse_out_of_range(bounds: Mapping[str, float], value: float, path: str) -> None:
-    low, above, high = (bounds.get(name) for name in ("min", "above", "max"))
-    if low is not None and value < low:
-        raise ConfigError(f"{path}: must be at least {low}")
-    if above is not None and value <= above:
-        raise ConfigError(f"{path}: must be above {above}")
-    if high is not None and value > high:
-        raise ConfigError(f"{path}: must be at most {high}")
-
-
-def _text(obj: Mapping[str, object], name: str, path: str) -> str:
-    if name not in obj:
-        raise ConfigError(f"{_at(path, name)}: missing")
-    return typing.cast("str", _scalar(str, obj[name], _at(path, name)))
-
-
-def _refuse_unsendable(secret: str, path: str) -> None:
-    """Secrets travel in headers: a control character would break one, a blank is a slip of the pasting
-    hand."""
-    if not secret:
-        raise ConfigError(f"{path}: must not be empty")
-    if not re.fullmatch(r"[!-~]+", secret):
-        raise ConfigError(f"{path}: must be printable ASCII without blanks and control characters")
-
-
-def _refuse_twice(values: list[str], path: str, what: str) -> None:
-    for i, item in enumerate(values):
-        if (first := values.index(item)) < i:
-            raise ConfigError(f"{path}[{i}]: the same {what} as {path}[{first}]")
 
 
 # --- API keys -----------------------------------------------------------------------------------------------
@@ -187,27 +57,27 @@ def api_keys(value: object, path: str = "api_keys") -> tuple[ApiKey, ...]:
         value = [{"key": key.strip()} for key in value.split(",") if key.strip()]
     if not isinstance(value, list):
         raise ConfigError(
-            f"{path}: must be a string of keys separated by commas, or a list, not {_word(value)}"
+            f"{path}: must be a string of keys separated by commas, or a list, not {word_for(value)}"
         )
     if not value:
         raise ConfigError(f"{path}: must hold at least one key")
     keys = [_api_key(item, f"{path}[{i}]", f"key-{i + 1}") for i, item in enumerate(value)]
-    _refuse_twice([key.key_sha256 for key in keys], path, "key")
-    _refuse_twice([key.name for key in keys], path, "name")
+    refuse_twice([key.key_sha256 for key in keys], path, "key")
+    refuse_twice([key.name for key in keys], path, "name")
     return tuple(keys)
 
 
 def _api_key(value: object, path: str, default_name: str) -> ApiKey:
-    obj = dict(_object(value, path))
-    _refuse_unknown(obj, [*(f.name for f in fields(ApiKey)), "key"], path)
+    obj = dict(object_at(value, path))
+    refuse_unknown(obj, [*(f.name for f in fields(ApiKey)), "key"], path)
     if ("key" in obj) == ("key_sha256" in obj):
         raise ConfigError(f"{path}: must have exactly one of key and key_sha256")
     if "key" in obj:
-        key = _text(obj, "key", path)
-        _refuse_unsendable(key, f"{path}.key")
+        key = text_at(obj, "key", path)
+        refuse_unsendable(key, f"{path}.key")
         del obj["key"]
         obj["key_sha256"] = key_digest(key)
-    digest = _text(obj, "key_sha256", path)
+    digest = text_at(obj, "key_sha256", path)
     if not _HEX_DIGEST.fullmatch(digest):
         raise ConfigError(f"{path}.key_sha256: must be 64 hexadecimal digits")
     return section(ApiKey, {"name": default_name, **obj, "key_sha256": digest.lower()}, path)
@@ -236,18 +106,18 @@ def accounts(value: object, path: str = "mimo_accounts") -> tuple[Account, ...]:
 
     Raises ConfigError."""
     if not isinstance(value, list):
-        raise ConfigError(f"{path}: must be a list, not {_word(value)}")
+        raise ConfigError(f"{path}: must be a list, not {word_for(value)}")
     found = tuple(_account(item, f"{path}[{i}]", i + 1) for i, item in enumerate(value))
-    _refuse_twice([account.name for account in found], path, "name")
+    refuse_twice([account.name for account in found], path, "name")
     return found
 
 
 def _account(value: object, path: str, number: int) -> Account:
-    obj = dict(_object(value, path))
+    obj = dict(object_at(value, path))
     if ("service_token" in obj) == ("api_key" in obj):
         raise ConfigError(f"{path}: must have exactly one of service_token (studio) and api_key (platform)")
     kind = AccountKind.STUDIO if "service_token" in obj else AccountKind.PLATFORM
-    _refuse_unknown(obj, _SHARED_KEYS + _OWN_KEYS[kind], path)
+    refuse_unknown(obj, _SHARED_KEYS + _OWN_KEYS[kind], path)
     for name in _SECRETS[kind]:
         obj[name] = _secret(obj, name, path)
     if kind is AccountKind.STUDIO:
@@ -256,7 +126,7 @@ def _account(value: object, path: str, number: int) -> Account:
     else:
         base_url = _platform_base_url(obj, path)
     obj["base_url"] = (
-        root_url(_text(obj, "base_url", path), f"{path}.base_url") if "base_url" in obj else base_url
+        root_url(text_at(obj, "base_url", path), f"{path}.base_url") if "base_url" in obj else base_url
     )
     defaults = {"name": f"{kind}-{number}", "max_concurrency": _MAX_CONCURRENCY[kind]}
     return section(Account, {**defaults, **obj, "kind": str(kind)}, path)
@@ -264,8 +134,8 @@ def _account(value: object, path: str, number: int) -> Account:
 
 def _secret(obj: Mapping[str, object], name: str, path: str) -> str:
     # Browsers show cookie values in double quotes; the wire wants them without (mimo-api.md 5.1).
-    secret = _text(obj, name, path).strip().strip('"')
-    _refuse_unsendable(secret, f"{path}.{name}")
+    secret = text_at(obj, name, path).strip().strip('"')
+    refuse_unsendable(secret, f"{path}.{name}")
     if name != "api_key" and re.search('[";,\\\\]', secret):
         raise ConfigError(f"{path}.{name}: must be one cookie's value, without quotes, commas and semicolons")
     return secret
@@ -275,9 +145,9 @@ def _take_notes(obj: dict[str, object], path: str) -> None:
     """What other programs write beside a session: `is_valid` false switches the account off, `last_test` is
     theirs."""
     if "last_test" in obj:
-        _text(obj, "last_test", path)
+        text_at(obj, "last_test", path)
         del obj["last_test"]
-    is_valid = _scalar(bool, obj.pop("is_valid", True), f"{path}.is_valid")
+    is_valid = scalar(bool, obj.pop("is_valid", True), f"{path}.is_valid")
     obj.setdefault("enabled", is_valid)
 
 
@@ -315,7 +185,7 @@ def root_url(base_url: str, path: str) -> str:
 
 def _redis_url(value: object, path: str = "redis_url") -> Secret:
     """The form only; the store reads the rest of it."""
-    url = typing.cast("str", _scalar(str, value, path)).strip()
+    url = typing.cast("str", scalar(str, value, path)).strip()
     scheme, separator, rest = url.partition("://")
     if url != "embedded" and not (scheme in REDIS_SCHEMES and separator and rest):
         raise ConfigError(
@@ -324,7 +194,24 @@ def _redis_url(value: object, path: str = "redis_url") -> Secret:
     return Secret(url)
 
 
+def admin_key(value: object, path: str = "admin_key") -> Secret:
+    """The digest of the key that opens the admin page: of the key itself, or given as `sha256:<64 digits>`.
+
+    Raises ConfigError."""
+    key = typing.cast("str", scalar(str, value, path)).strip()
+    digest = key.removeprefix("sha256:")
+    if digest != key:
+        if not _HEX_DIGEST.fullmatch(digest):
+            raise ConfigError(f"{path}: sha256: must be followed by 64 hexadecimal digits")
+        return Secret(digest.lower())
+    refuse_unsendable(key, path)
+    if len(key) < MIN_ADMIN_KEY_CHARS:
+        raise ConfigError(f"{path}: must have at least {MIN_ADMIN_KEY_CHARS} characters")
+    return Secret(key_digest(key))
+
+
 _READERS: Mapping[str, Callable[[object], object]] = {
+    "admin_key": admin_key,
     "api_keys": api_keys,
     "mimo_accounts": accounts,
     "redis_url": _redis_url,
@@ -337,14 +224,14 @@ _NOT_IN_FILE = ("is_demo", "secret_key")
 def load(body: bytes, *, resolve: Callable[[object], object] = lambda value: value) -> Config:
     """One JSON object (UTF-8) as a Config; `resolve` puts in what it refers to. Raises ConfigError."""
     try:
-        obj = _object(resolve(orjson.loads(body)), "")
+        obj = object_at(resolve(orjson.loads(body)), "")
     except orjson.JSONDecodeError as error:
         raise ConfigError(f"config: not valid JSON at line {error.lineno}, column {error.colno}") from None
     known: dict[str, Field[object]] = {f.name: f for f in fields(Config) if f.name not in _NOT_IN_FILE}
-    _refuse_keys(obj, known, "")
+    refuse_keys(obj, known, "")
     hints = typing.get_type_hints(Config)
     kept: dict[str, typing.Any] = {
-        name: _READERS[name](item) if name in _READERS else _field(known[name], hints[name], item, name)
+        name: _READERS[name](item) if name in _READERS else field_value(known[name], hints[name], item, name)
         for name, item in obj.items()
     }
     return _consistent(Config(**kept))
@@ -374,8 +261,8 @@ def demo(simulator_url: str) -> Config:
 
 
 def overridden(config: Config, environ: Mapping[str, str]) -> Config:
-    """The same configuration with what the environment says: PORT, REDIS_URL, LOG_LEVEL and MIMO_SECRET_KEY.
-    Empty means unset.
+    """The same configuration with what the environment says: PORT, REDIS_URL, LOG_LEVEL, MIMO_ADMIN_KEY and
+    MIMO_SECRET_KEY. Empty means unset.
 
     Raises ConfigError."""
     if port := environ.get("PORT", "").strip():
@@ -385,8 +272,10 @@ def overridden(config: Config, environ: Mapping[str, str]) -> Config:
     if url := environ.get("REDIS_URL", "").strip():
         config = replace(config, redis_url=_redis_url(url, "environment REDIS_URL"))
     if level := environ.get("LOG_LEVEL", "").strip():
-        chosen = typing.cast("LogLevel", _choice(LogLevel, level, "environment LOG_LEVEL"))
+        chosen = typing.cast("LogLevel", choice(LogLevel, level, "environment LOG_LEVEL"))
         config = replace(config, log=replace(config.log, level=chosen))
+    if key := environ.get("MIMO_ADMIN_KEY", "").strip():
+        config = replace(config, admin_key=admin_key(key, "environment MIMO_ADMIN_KEY"))
     if secret_key := environ.get("MIMO_SECRET_KEY", "").strip():
         config = replace(config, secret_key=Secret(secret_key))
     return _consistent(config)

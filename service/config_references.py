@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from service.config_loader import ConfigError
+from service.config_values import ConfigError
 
 FROM_FILE, FROM_ENV = "from_file", "from_env"
 _MAX_BYTES = 64 << 10

@@ -16,7 +16,7 @@ import orjson
 
 from service import redis_access
 from service.config import ApiKey, Config, IssuedKey
-from service.config_loader import section
+from service.config_values import section
 from service.core.errors import StoreUnavailable
 from service.gateway.keyring import issue
 from service.gateway.ports import Clock, KeyRegistry

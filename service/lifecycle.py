@@ -16,7 +16,7 @@ import structlog
 
 from service.app import Gateway
 from service.config import Config
-from service.config_loader import ConfigError
+from service.config_values import ConfigError
 from service.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
@@ -27,7 +27,7 @@ _LINGER_S = 2.0
 _HASH_DIGITS = 12
 
 # What a running process takes over; the rest of the configuration needs a new one.
-RELOADED = frozenset({"api_keys", "mimo_accounts", "models", "model_aliases", "limits"})
+RELOADED = frozenset({"api_keys", "mimo_accounts", "models", "model_aliases", "limits", "prices"})
 
 
 async def drain(gateway: Gateway, *, propagation_s: float) -> None:

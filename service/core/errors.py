@@ -18,6 +18,7 @@ class Kind(StrEnum):
     PERMISSION_DENIED = "permission_denied"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
+    CONFLICT = "conflict"
     MODEL_NOT_FOUND = "model_not_found"
     BODY_TOO_LARGE = "body_too_large"
     CONTEXT_OVERFLOW = "context_overflow"
@@ -105,6 +106,13 @@ class MethodNotAllowed(GatewayError):
     """The route exists, the method does not."""
 
     kind = Kind.METHOD_NOT_ALLOWED
+    origin = Origin.CLIENT
+
+
+class Conflict(GatewayError):
+    """What is there already stands against it: a name that is taken, an account of the configuration file."""
+
+    kind = Kind.CONFLICT
     origin = Origin.CLIENT
 
 

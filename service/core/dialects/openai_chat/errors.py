@@ -46,6 +46,7 @@ _ROWS: Mapping[Kind, _Row] = {
     Kind.PERMISSION_DENIED: _Row(403, "permission_error", "permission_denied"),
     Kind.NOT_FOUND: _Row(404, _INVALID, "not_found"),
     Kind.METHOD_NOT_ALLOWED: _Row(405, _INVALID, "method_not_allowed"),
+    Kind.CONFLICT: _Row(409, _INVALID, "conflict"),
     Kind.MODEL_NOT_FOUND: _Row(404, _INVALID, "model_not_found"),
     Kind.BODY_TOO_LARGE: _Row(413, _INVALID, "body_too_large"),
     Kind.CONTEXT_OVERFLOW: _Row(400, _INVALID, "context_length_exceeded"),

@@ -40,6 +40,7 @@ _ROWS: Mapping[Kind, _Row] = MappingProxyType(
         Kind.PERMISSION_DENIED: _Row(403, "permission_error", "permission_denied", _PROMPT),
         Kind.NOT_FOUND: _Row(404, _INVALID, "not_found", _PROMPT),
         Kind.METHOD_NOT_ALLOWED: _Row(405, _INVALID, "method_not_allowed", _PROMPT),
+        Kind.CONFLICT: _Row(409, _INVALID, "conflict", _PROMPT),
         Kind.MODEL_NOT_FOUND: _Row(404, _INVALID, "model_not_found", _PROMPT),
         Kind.BODY_TOO_LARGE: _Row(413, _INVALID, "body_too_large", _PROMPT),
         Kind.CONTEXT_OVERFLOW: _Row(400, _INVALID, _OVERFLOW, _OVERFLOW),

@@ -23,6 +23,7 @@ EXAMPLES: dict[Kind, GatewayError] = {
     Kind.PERMISSION_DENIED: errors.PermissionDenied("not this model"),
     Kind.NOT_FOUND: errors.NotFound("no such message"),
     Kind.METHOD_NOT_ALLOWED: errors.MethodNotAllowed("use POST"),
+    Kind.CONFLICT: errors.Conflict("the name is taken"),
     Kind.MODEL_NOT_FOUND: errors.ModelNotFound("claude-x"),
     Kind.BODY_TOO_LARGE: errors.BodyTooLarge(max_bytes=9),
     Kind.CONTEXT_OVERFLOW: errors.ContextOverflow("210000 tokens > 200000 maximum"),
