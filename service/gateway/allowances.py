@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 
 from service.config import ApiKey, LoopGuard, WebSearch
 from service.core.conversation import Conversation
-from service.core.dialects.openai_chat.tools import WEB_SEARCH
 from service.core.errors import InvalidRequest
+from service.core.web_search import WEB_SEARCH
 
 # The request's own switch: a field of the body in every dialect, which no upstream is sent.
 LOOP_GUARD = "loop_guard"

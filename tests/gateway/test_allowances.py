@@ -6,8 +6,8 @@ import pytest
 
 from service.config import ApiKey, LoopGuard, WebSearch, key_digest
 from service.core.conversation import Conversation
-from service.core.dialects.openai_chat.tools import WEB_SEARCH
 from service.core.errors import InvalidRequest
+from service.core.web_search import WEB_SEARCH
 from service.gateway.allowances import Allowances, with_allowances
 
 

@@ -27,7 +27,6 @@ from service.core.dialects.openai_chat.errors import decode_error
 from service.core.dialects.openai_chat.messages import encode_turns
 from service.core.dialects.openai_chat.response import CompletionDecoder
 from service.core.dialects.openai_chat.stream import StreamDecoder
-from service.core.dialects.openai_chat.tools import WEB_SEARCH
 from service.core.errors import UpstreamProtocolError
 from service.core.models import ModelFacts, facts_of, is_chat_model
 from service.core.upstreams.instructions import (
@@ -47,6 +46,7 @@ from service.core.upstreams.repair import (
     with_media_the_model_reads,
     with_text_set,
 )
+from service.core.web_search import WEB_SEARCH
 
 CHAT_PATH = "/v1/chat/completions"
 MODELS_PATH = "/v1/models"

@@ -13,7 +13,6 @@ import orjson
 
 from service.core.conversation import Conversation, Media, MediaKind, Thinking
 from service.core.dialects.openai_chat.errors import says_overflow
-from service.core.dialects.openai_chat.tools import WEB_SEARCH
 from service.core.errors import (
     ContextOverflow,
     GatewayError,
@@ -34,6 +33,7 @@ from service.core.upstreams.repair import (
     with_media_the_model_reads,
 )
 from service.core.upstreams.studio_prompt import render_query
+from service.core.web_search import WEB_SEARCH
 
 CHAT_PATH = "/open-apis/bot/chat"
 FAST_CHAT_PATH = "/fastchat/open-apis/bot/chat"

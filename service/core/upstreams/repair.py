@@ -26,9 +26,9 @@ from service.core.conversation import (
     ToolResult,
     Turn,
 )
-from service.core.dialects.openai_chat.tools import WEB_SEARCH
 from service.core.errors import InvalidRequest
 from service.core.models import ModelFacts
+from service.core.web_search import WEB_SEARCH
 
 MAX_FILE_BYTES = 10 << 20
 

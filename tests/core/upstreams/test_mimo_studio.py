@@ -21,7 +21,6 @@ from service.core.conversation import (
     ToolSpec,
     Turn,
 )
-from service.core.dialects.openai_chat.tools import WEB_SEARCH
 from service.core.errors import (
     ContextOverflow,
     GatewayError,
@@ -48,6 +47,7 @@ from service.core.upstreams.mimo_studio import (
     parse_path,
     with_media,
 )
+from service.core.web_search import WEB_SEARCH
 
 IMAGE = Media(kind=MediaKind.IMAGE, data="aGk=", mime_type="image/png")
 AUDIO = Media(kind=MediaKind.AUDIO, data="aGk=", mime_type="audio/wav")

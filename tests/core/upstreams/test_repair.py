@@ -20,7 +20,6 @@ from service.core.conversation import (
     ToolResult,
     Turn,
 )
-from service.core.dialects.openai_chat.tools import WEB_SEARCH
 from service.core.errors import InvalidRequest
 from service.core.models import ModelFacts
 from service.core.upstreams.repair import (
@@ -39,6 +38,7 @@ from service.core.upstreams.repair import (
     with_media_the_model_reads,
     with_text_set,
 )
+from service.core.web_search import WEB_SEARCH
 from tests.strategies import Wire, conversations
 
 IMAGE = Media(kind=MediaKind.IMAGE, url="http://h/i.png")

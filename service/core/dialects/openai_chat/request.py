@@ -17,7 +17,6 @@ from service.core.conversation import (
 )
 from service.core.dialects.openai_chat.messages import decode_messages, encode_turns
 from service.core.dialects.openai_chat.tools import (
-    WEB_SEARCH,
     decode_choice,
     decode_tools,
     encode_choice,
@@ -38,6 +37,7 @@ from service.core.json_body import (
     wrong_type,
     wrong_value,
 )
+from service.core.web_search import WEB_SEARCH
 
 MAX_STOP_SEQUENCES = 4
 

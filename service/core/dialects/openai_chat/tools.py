@@ -24,9 +24,6 @@ from service.core.json_body import (
     wrong_value,
 )
 
-# The key of `Conversation.extra` under which MiMo's web search tool is kept, as it was sent.
-WEB_SEARCH = "web_search_tool"
-
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _KINDS = ("function", "custom", "web_search")
 _MODE_BY_WORD: Mapping[str, ToolChoiceMode] = {
