@@ -122,6 +122,12 @@ def test_every_section_loads() -> None:
     assert config.batches == Batches(max_in_flight=2)
     assert config.loop_guard == LoopGuard(enabled=True)
     assert config.reasoning == Reasoning(shows_alone=True)
+    assert config.prices == Prices(
+        dated="2026-11-01",
+        source="our contract",
+        thousand_searches_usd=4.0,
+        models={"mimo-v2.6-pro": Price(input_usd=1.0, cached_usd=0.1, output_usd=2.0, media_usd=None)},
+    )
 
 
 def test_every_section_has_a_test_above() -> None:
@@ -156,7 +162,7 @@ def test_what_is_no_configuration_at_all(body: bytes, message: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model": []}, "model: unknown key; known: api_keys, batches, limits, listen, log, loop_guard, "),
+        ({"model": []}, "model: unknown key; known: admin_key, api_keys, batches, limits, listen, log, "),
         ({"is_demo": True}, "is_demo: unknown key; known: "),
         (
             {"limits": {"max_body_byte": 1}},
@@ -203,6 +209,14 @@ def test_what_is_no_configuration_at_all(body: bytes, message: str) -> None:
             "security.studio_user_agent: must be 1 to 256 printable ASCII characters",
         ),
         ({"redis_url": 1}, "redis_url: must be a string, not an integer"),
+        ({"prices": {"dated": "1 May"}}, "prices.dated: must be a date such as 2026-10-01"),
+        ({"prices": {"source": "a\nb"}}, "prices.source: must be at most 200 characters"),
+        ({"prices": {"models": {"mimo": 3}}}, "prices.models.mimo: must be an object, not a number"),
+        ({"prices": {"models": {"mimo": {"input_usd": 1}}}}, "prices.models.mimo.cached_usd: missing"),
+        (
+            {"prices": {"models": {"m": {"input_usd": -1, "cached_usd": 0, "output_usd": 0}}}},
+            "prices.models.m.input_usd: must be at least 0",
+        ),
         (
             {"redis_url": "localhost:6379"},
             f"redis_url: must be 'embedded' or a URL of one of the schemes {', '.join(REDIS_SCHEMES)}",

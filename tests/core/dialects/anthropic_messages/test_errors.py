@@ -49,6 +49,7 @@ EXPECTED: dict[Kind, tuple[int, str, type[anthropic.APIStatusError]]] = {
     Kind.PERMISSION_DENIED: (403, "permission_error", anthropic.PermissionDeniedError),
     Kind.NOT_FOUND: (404, "not_found_error", anthropic.NotFoundError),
     Kind.METHOD_NOT_ALLOWED: (405, "invalid_request_error", anthropic.APIStatusError),
+    Kind.CONFLICT: (409, "invalid_request_error", anthropic.ConflictError),
     Kind.MODEL_NOT_FOUND: (404, "not_found_error", anthropic.NotFoundError),
     Kind.BODY_TOO_LARGE: (413, "request_too_large", anthropic.ContentTooLargeError),
     Kind.CONTEXT_OVERFLOW: (400, "invalid_request_error", anthropic.BadRequestError),
