@@ -13,6 +13,7 @@ from service.core.events import (
     Notice,
     ReasoningDelta,
     TextDelta,
+    ToolCallCut,
     ToolCallDelta,
     ToolCallEnd,
     ToolCallStart,
@@ -102,6 +103,8 @@ class Collector:
                 self._pieces.append(event.fragment)
             case ToolCallEnd():
                 self._close(is_complete=True)
+            case ToolCallCut():
+                self._close(is_complete=False)
             case Citation():
                 self._citations.append(event)
             case UsageReport():
@@ -155,6 +158,7 @@ def replay(completion: Completion) -> list[Event]:
     """The Completion as the events it could have streamed as: collect(replay(c)) == c."""
     events: list[Event] = []
     index = 0
+    last = completion.parts[-1] if completion.parts else None
     for part in completion.parts:
         match part:
             case AnswerText():
@@ -167,6 +171,8 @@ def replay(completion: Completion) -> list[Event]:
                     events.append(ToolCallDelta(index, part.arguments))
                 if part.is_complete:
                     events.append(ToolCallEnd(index))
+                elif part is not last:
+                    events.append(ToolCallCut(index))
                 index += 1
     events.extend(completion.citations)
     if completion.usage is not None:

@@ -12,6 +12,7 @@ from service.core.events import (
     FinishReason,
     Notice,
     TextDelta,
+    ToolCallCut,
     ToolCallDelta,
     ToolCallEnd,
     ToolCallStart,
@@ -76,6 +77,6 @@ class SingleCall:
     """Lets one tool call through (`parallel_tool_calls: false`): the others are left out, the text stays."""
 
     def feed(self, event: Event) -> list[Event]:
-        if isinstance(event, ToolCallStart | ToolCallDelta | ToolCallEnd) and event.index > 0:
+        if isinstance(event, ToolCallStart | ToolCallDelta | ToolCallEnd | ToolCallCut) and event.index > 0:
             return []
         return [event]

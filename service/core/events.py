@@ -3,7 +3,9 @@
 A stream of events obeys these laws, which `tests/grammar/events.py` states as a checker:
 - it ends with exactly one Finish or Failed, and nothing follows;
 - a UsageReport, when there is one, stands right before the end; the last one counts;
-- tool calls have contiguous indexes from 0, at most one is open at a time: Start, Delta*, End;
+- tool calls have contiguous indexes from 0, at most one is open at a time: Start, Delta*, and End or Cut
+  before text, thinking or another call comes. One that is open at the end was cut by it. An answer with a
+  cut call ends neither as STOP nor as TOOL_CALLS;
 - deltas are never empty.
 
 Plain slotted dataclasses, not frozen ones: a frozen one costs three times as much to make, once per token.
@@ -50,7 +52,14 @@ class ToolCallDelta:
 
 @dataclass(slots=True)
 class ToolCallEnd:
-    """The call is complete: it may be executed. A call without an End was cut off."""
+    """The call is complete: it may be executed."""
+
+    index: int
+
+
+@dataclass(slots=True)
+class ToolCallCut:
+    """The call broke off: it must not be executed, and nothing more of it comes."""
 
     index: int
 
@@ -129,6 +138,7 @@ Event = (
     | ToolCallStart
     | ToolCallDelta
     | ToolCallEnd
+    | ToolCallCut
     | Citation
     | UsageReport
     | Notice

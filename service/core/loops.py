@@ -207,6 +207,7 @@ class LoopGuard:
             case ReasoningDelta():
                 return self._thought(event)
             case ToolCallStart():
+                self._arguments = _Channel(is_always_loose=True)
                 self._calls.start(event.name)
             case ToolCallDelta():
                 self._calls.add(event.fragment)
@@ -214,7 +215,6 @@ class LoopGuard:
                 if end is not None:
                     return self._end("arguments", ToolCallDelta(event.index, event.fragment[:end]))
             case ToolCallEnd():
-                self._arguments = _Channel(is_always_loose=True)
                 if self._calls.is_loop():
                     return self._end("calls", event)
             case Finish() | Failed():

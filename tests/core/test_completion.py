@@ -26,6 +26,7 @@ from service.core.events import (
     Notice,
     ReasoningDelta,
     TextDelta,
+    ToolCallCut,
     ToolCallDelta,
     ToolCallEnd,
     ToolCallStart,
@@ -103,6 +104,19 @@ def test_replayed_it_is_the_same_answer(events: list[Event]) -> None:
     check_events(replayed)
     assert collect(replayed) == completion
     assert normalised(replayed) == normalised(events)
+
+
+def test_a_cut_call_in_the_midst_is_replayed_as_one() -> None:
+    events: list[Event] = [
+        ToolCallStart(0, "a", "f"),
+        ToolCallDelta(0, '{"x'),
+        ToolCallCut(0),
+        TextDelta("t"),
+        Finish(FinishReason.LENGTH),
+    ]
+    completion = collect(events)
+    assert [call.is_complete for call in completion.tool_calls] == [False]
+    assert replay(completion) == events
 
 
 def test_four_times_the_answer_takes_less_than_eight_times_as_long() -> None:

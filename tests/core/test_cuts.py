@@ -17,6 +17,7 @@ from service.core.events import (
     Notice,
     ReasoningDelta,
     TextDelta,
+    ToolCallCut,
     ToolCallDelta,
     ToolCallEnd,
     ToolCallStart,
@@ -150,5 +151,6 @@ def test_only_the_first_call_passes() -> None:
     stage = SingleCall()
     first: list[Event] = [ToolCallStart(0, "a", "f"), ToolCallDelta(0, "{}"), ToolCallEnd(0)]
     second: list[Event] = [ToolCallStart(1, "b", "f"), ToolCallDelta(1, "{}"), ToolCallEnd(1)]
+    second += [ToolCallStart(2, "c", "f"), ToolCallCut(2)]
     rest: list[Event] = [TextDelta("t"), Finish(FinishReason.TOOL_CALLS)]
     assert [out for event in first + second + rest for out in stage.feed(event)] == first + rest

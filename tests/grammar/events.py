@@ -15,6 +15,7 @@ from service.core.events import (
     Notice,
     ReasoningDelta,
     TextDelta,
+    ToolCallCut,
     ToolCallDelta,
     ToolCallEnd,
     ToolCallStart,
@@ -37,7 +38,7 @@ def check_events(events: Sequence[Event], *, checks_arguments: bool = True) -> N
             assert number == len(events) - 1, f"{where} is not the last one"
         if isinstance(event, TextDelta | ReasoningDelta):
             assert event.text, f"{where} is empty"
-            assert not calls.is_open or calls.is_cut, f"{where} stands inside a call"
+            assert not calls.is_open, f"{where} stands inside a call"
         if isinstance(event, UsageReport):
             rest = events[number + 1 :]
             assert all(isinstance(e, UsageReport | Finish | Failed) for e in rest), (
@@ -45,25 +46,26 @@ def check_events(events: Sequence[Event], *, checks_arguments: bool = True) -> N
             )
         calls.feed(event, where)
     if isinstance(events[-1], Finish) and events[-1].reason in (FinishReason.TOOL_CALLS, FinishReason.STOP):
-        assert not calls.is_open, "an answer with a cut call is announced as whole"
+        is_cut = calls.is_open or calls.has_cut
+        assert not is_cut, "an answer with a cut call is announced as whole"
         is_called = events[-1].reason is FinishReason.TOOL_CALLS
         assert is_called == (calls.count > 0), f"{events[-1]} after {calls.count} calls"
 
 
 class _Calls:
-    """Start, Delta*, End; contiguous indexes; one open at a time."""
+    """Start, Delta*, End or Cut; contiguous indexes; one open at a time."""
 
     def __init__(self, *, checks_arguments: bool) -> None:
         self._checks_arguments = checks_arguments
         self.count = 0
         self.is_open = False
-        self.is_cut = False
+        self.has_cut = False
         self._pieces: list[str] = []
 
     def feed(self, event: Event, where: str) -> None:
         match event:
             case ToolCallStart():
-                assert not self.is_open or self.is_cut, f"{where} begins inside another call"
+                assert not self.is_open, f"{where} begins inside another call"
                 assert event.index == self.count, f"{where} should have index {self.count}"
                 assert event.call_id, f"{where} has no id"
                 assert event.name, f"{where} has no name"
@@ -80,6 +82,10 @@ class _Calls:
                 if self._checks_arguments:
                     arguments = orjson.loads("".join(self._pieces))
                     assert isinstance(arguments, dict), f"{where}: the arguments are no JSON object"
+            case ToolCallCut():
+                assert self.is_open, f"{where} cuts no open call"
+                assert event.index == self.count - 1, f"{where} cuts another call"
+                self.is_open, self.has_cut = False, True
             case _:
                 pass
 

@@ -21,6 +21,7 @@ from service.core.events import (
     Notice,
     ReasoningDelta,
     TextDelta,
+    ToolCallCut,
     ToolCallDelta,
     ToolCallEnd,
     ToolCallStart,
@@ -180,7 +181,7 @@ class Outlet:
         self._flush()
         call.raw = raw
         if self._call_leaves:
-            self.has_unfinished = True
+            self._cut()
         else:
             self._queue.append(call)
         self.notice("call_rejected", call.markup)
@@ -211,6 +212,10 @@ class Outlet:
             self.notice("leak_removed", call.markup)
         else:
             self._queue.append(call)
+
+    def _cut(self) -> None:
+        self.has_unfinished = True
+        self._events.append(ToolCallCut(self._index))
 
     def _give(self, call: _Call) -> None:
         """A complete call that waited, unless it is one too many."""
@@ -273,7 +278,7 @@ class Outlet:
         if call is not _NO_CALL:
             self._flush()
             if self._call_leaves:
-                self.has_unfinished = True
+                self._cut()
             self._after_call()
 
     def _let_text_go(self) -> None:

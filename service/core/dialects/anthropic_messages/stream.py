@@ -28,6 +28,7 @@ from service.core.events import (
     Finish,
     ReasoningDelta,
     TextDelta,
+    ToolCallCut,
     ToolCallDelta,
     ToolCallEnd,
     ToolCallStart,
@@ -93,6 +94,8 @@ class StreamEncoder:
                 return self._opened(ToolCallStart, orjson.dumps(block))
             case ToolCallEnd():
                 return self._closed(is_complete=True)
+            case ToolCallCut():
+                return self._closed()
             case UsageReport():
                 self._usage = event.usage
             case Finish():

@@ -42,6 +42,7 @@ from service.core.events import (
     Notice,
     ReasoningDelta,
     TextDelta,
+    ToolCallCut,
     ToolCallDelta,
     ToolCallEnd,
     ToolCallStart,
@@ -78,6 +79,7 @@ class StreamEncoder:
         self._has_calls = False
         self._citation_count = 0
         self._open: ToolCallStart | None = None
+        self._has_cut_call = False
         self._custom_pieces: list[str] | None = None
         self._usage: Usage | None = None
 
@@ -110,6 +112,8 @@ class StreamEncoder:
                 return self._fragment(event)
             case ToolCallEnd():
                 return self._end()
+            case ToolCallCut():
+                self._has_cut_call, self._open, self._custom_pieces = True, None, None
             case Citation():
                 return self._cite(event)
             case Finish():
@@ -163,7 +167,8 @@ class StreamEncoder:
         return self._call({"index": start.index, "id": start.call_id, "type": "custom", "custom": custom})
 
     def _finish(self, event: Finish) -> bytes:
-        word = finish_word(event.reason, has_calls=self._has_calls, has_cut_call=self._open is not None)
+        has_cut_call = self._has_cut_call or self._open is not None
+        word = finish_word(event.reason, has_calls=self._has_calls, has_cut_call=has_cut_call)
         finish = b'%b},"logprobs":null,"finish_reason":"%b"}]%b}\n\n' % (
             self._delta,
             word.encode(),

@@ -48,6 +48,7 @@ from service.core.events import (
     Notice,
     ReasoningDelta,
     TextDelta,
+    ToolCallCut,
     ToolCallDelta,
     ToolCallEnd,
     ToolCallStart,
@@ -136,6 +137,8 @@ class StreamEncoder:
                 return self._begin_call(event)
             case ToolCallEnd():
                 return self._close(COMPLETED, is_complete=True)
+            case ToolCallCut():
+                return self._close(COMPLETED)
             case Citation():
                 self._citations.append(event)
             case UsageReport():

@@ -21,6 +21,7 @@ from service.core.events import (
     Notice,
     ReasoningDelta,
     TextDelta,
+    ToolCallCut,
     ToolCallDelta,
     ToolCallEnd,
     ToolCallStart,
@@ -221,3 +222,11 @@ def test_answer_without_streaming_equals_the_accumulated_stream(events: list[Eve
     whole = as_json(Message.model_validate_json(body))
     assert accumulated(checked(events)) == whole
     assert whole["id"] == orjson.loads(body)["id"]
+
+
+def test_what_follows_a_call_that_was_cut_has_a_block_of_its_own() -> None:
+    encoder = StreamEncoder(HEAD)
+    events: list[Event] = [CALL[0], CALL[1], ToolCallCut(0), TextDelta("a"), Finish(FinishReason.TOOL_CALLS)]
+    raw = b"".join(map(encoder.feed, events)).decode()
+    assert raw.index('"partial_json"') < raw.index("content_block_stop") < raw.index('"text_delta"')
+    assert '"stop_reason":"max_tokens"' in raw

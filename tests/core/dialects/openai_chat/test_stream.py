@@ -33,6 +33,7 @@ from service.core.events import (
     Notice,
     ReasoningDelta,
     TextDelta,
+    ToolCallCut,
     ToolCallDelta,
     ToolCallEnd,
     ToolCallStart,
@@ -217,6 +218,23 @@ def test_a_freeform_call_that_was_cut_is_not_given_out() -> None:
     events = [TextDelta("a"), *call(0, '{"inp', name="patch", is_complete=False), LENGTH]
     chunks = check_stream(encoded(events, custom_tools={"patch"}))
     assert [chunk["choices"][0]["finish_reason"] for chunk in chunks] == [None, None, "length"]
+
+
+@pytest.mark.parametrize("name", ["f", "patch"])
+def test_what_follows_a_call_that_was_cut_is_given_out(name: str) -> None:
+    cut = call(0, '{"inp', name=name, is_complete=False)
+    events = [*cut, ToolCallCut(0), TextDelta("a"), *call(1, "{}"), Finish(FinishReason.LENGTH)]
+    raw = encoded(events, custom_tools={"patch"}).decode()
+    assert '"content":"a"' in raw
+    assert '{"index":1,"function":{"arguments":"{}"}}' in raw
+    assert '"type":"custom"' not in raw
+    assert '"finish_reason":"length"' in raw
+
+
+def test_an_answer_with_a_cut_call_never_ends_as_calls_to_execute() -> None:
+    assert (
+        '"finish_reason":"length"' in encoded([*call(0), ToolCallCut(0), TextDelta("a"), TOOL_CALLS]).decode()
+    )
 
 
 @pytest.mark.parametrize("before", [[], [TextDelta("a")], [Notice("leak_removed")]])

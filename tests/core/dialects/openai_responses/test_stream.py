@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -26,6 +27,7 @@ from service.core.events import (
     Notice,
     ReasoningDelta,
     TextDelta,
+    ToolCallCut,
     ToolCallDelta,
     ToolCallEnd,
     ToolCallStart,
@@ -209,6 +211,17 @@ def test_call_that_was_cut_is_never_done(name: str) -> None:
     (item,) = events[-1]["response"]["output"]
     assert item["status"] == "incomplete"
     assert events[-1]["response"]["incomplete_details"] == {"reason": "max_output_tokens"}
+
+
+def test_text_behind_a_call_that_was_cut_is_an_item_of_its_own() -> None:
+    encoder = _encoder()
+    cut: list[Event] = [ToolCallStart(0, "call_1", "get_weather"), ToolCallDelta(0, '{"a'), ToolCallCut(0)]
+    raw = b"".join(map(encoder.feed, [*cut, TextDelta("Hi"), Finish(FinishReason.LENGTH)]))
+    last = orjson.loads(raw.rstrip().rpartition(b"data: ")[2])
+    assert [(item["type"], item["status"]) for item in last["response"]["output"]] == [
+        ("function_call", "incomplete"),
+        ("message", "incomplete"),
+    ]
 
 
 def test_text_that_was_cut_is_incomplete() -> None:
