@@ -62,10 +62,10 @@ async def test_an_account_that_was_busy_keeps_its_turn(world: World):
     for number in range(3):
         await use(world, small, B, C, lease_id=f"l{number}")
     held = await world.accounts.acquire([small], lease_id="held")
-    names = [await use(world, small, B, C, lease_id=f"m{number}") for number in range(2)]
+    names = [await use(world, small, B, C, lease_id=f"m{number}") for number in range(6)]
     await world.accounts.release(held)
-    names += [await use(world, small, B, C, lease_id=f"n{number}") for number in range(9)]
-    assert Counter(names + ["small"]) == {"small": 4, "b": 4, "c": 4}
+    names += [await use(world, small, B, C, lease_id=f"n{number}") for number in range(5)]
+    assert Counter(["small", *names]) == {"small": 4, "b": 4, "c": 4}
 
 
 async def test_what_a_busy_account_is_owed_has_a_bound(world: World):
@@ -75,8 +75,8 @@ async def test_what_a_busy_account_is_owed_has_a_bound(world: World):
         await use(world, small, B, lease_id=f"l{number}")
     await world.accounts.release(held)
     names = [await use(world, small, B, lease_id=f"m{number}") for number in range(8)]
-    assert names[:2] == ["small", "small"]
-    assert 4 <= names.count("small") <= 6
+    assert names[:3] == ["small"] * 3
+    assert names.count("small") <= 6
 
 
 async def test_requests_for_other_accounts_do_not_disturb_the_turns(world: World):
