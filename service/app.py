@@ -14,6 +14,7 @@ from aiohttp import web
 from service.batch_wiring import batch_use_cases, batch_worker
 from service.config import AccountKind, Config, Listen, ToolsMode
 from service.config_loader import demo
+from service.core.prices import SHIPPED
 from service.gateway import ports
 from service.gateway.allowances import Allowances
 from service.gateway.background import Background
@@ -194,6 +195,7 @@ def _reconfigure(services: Services, config: Config) -> None:
     services.models.reconfigure(config.mimo_accounts, offered=config.models, aliases=config.model_aliases)
     services.limits = config.limits
     services.chat.policy = _chat_policy(config)
+    services.speech.prices = SHIPPED.overridden(config.prices)
     services.background.spawn(services.models.refresh(), name="model_discovery")
 
 
@@ -203,6 +205,7 @@ def _chat_policy(config: Config) -> ChatPolicy:
         queue_s=config.timeouts.queue_s,
         offers_tools_on_studio=config.tools.mode is ToolsMode.AUTO,
         shows_lone_reasoning=config.reasoning.shows_alone,
+        prices=SHIPPED.overridden(config.prices),
     )
 
 
@@ -278,6 +281,7 @@ async def _wired(
         holdings=holdings,
         clock=clock,
         ids=ids,
+        prices=SHIPPED.overridden(config.prices),
     )
     objects: ports.Objects = RedisObjects(store, config.storage)
     response_events: ports.ResponseEvents = RedisResponseEvents(store)

@@ -44,6 +44,7 @@ from service.config_loader import (
     load,
     overridden,
 )
+from service.core.prices import Price, Prices
 
 ROOT = Path(__file__).parent.parent
 PLATFORM = {"api_key": "sk-platform-1"}
@@ -106,6 +107,14 @@ def test_every_section_loads() -> None:
         batches={"max_in_flight": 2},
         loop_guard={"enabled": True},
         reasoning={"shows_alone": True},
+        prices={
+            "dated": "2026-11-01",
+            "source": "our contract",
+            "thousand_searches_usd": 4,
+            "models": {
+                "mimo-v2.6-pro": {"input_usd": 1, "cached_usd": 0.1, "output_usd": 2, "media_usd": None}
+            },
+        },
     )
     assert config.models == ("mimo-v2.6-pro",)
     assert config.model_aliases == {"claude-*": "", "mine": "mimo-v2.6-pro"}
@@ -211,7 +220,7 @@ def test_what_is_no_configuration_at_all(body: bytes, message: str) -> None:
         ({"redis_url": 1}, "redis_url: must be a string, not an integer"),
         ({"prices": {"dated": "1 May"}}, "prices.dated: must be a date such as 2026-10-01"),
         ({"prices": {"source": "a\nb"}}, "prices.source: must be at most 200 characters"),
-        ({"prices": {"models": {"mimo": 3}}}, "prices.models.mimo: must be an object, not a number"),
+        ({"prices": {"models": {"mimo": "dear"}}}, "prices.models.mimo: must be an object, not a string"),
         ({"prices": {"models": {"mimo": {"input_usd": 1}}}}, "prices.models.mimo.cached_usd: missing"),
         (
             {"prices": {"models": {"m": {"input_usd": -1, "cached_usd": 0, "output_usd": 0}}}},

@@ -66,26 +66,54 @@ class ToolCallCut:
 
 @dataclass(slots=True)
 class Citation:
-    """A source that a web search of the upstream used. Empty strings where it told nothing."""
+    """A source that a web search of the upstream used. Empty strings where it told nothing. The sources of one
+    search come one right after another. `published` is the page's date in the upstream's words."""
 
     url: str
     title: str = ""
     summary: str = ""
+    published: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Token counts of one answer. `input_tokens` includes the cached ones, `output_tokens` the reasoning."""
+    """What one answer took. `input_tokens` includes the cached ones and those of images, sound and video,
+    `output_tokens` the reasoning. `audio_ms` is sound that was written down, `searches` are calls of the web
+    search: both are billed apart from tokens."""
 
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int = 0
     reasoning_tokens: int = 0
+    image_tokens: int = 0
+    audio_tokens: int = 0
+    video_tokens: int = 0
+    audio_ms: int = 0
+    searches: int = 0
     is_estimated: bool = False
 
     @property
     def total_tokens(self) -> int:
         return self.input_tokens + self.output_tokens
+
+    @property
+    def media_tokens(self) -> int:
+        """Those of the input that images, sound and video took."""
+        return self.image_tokens + self.audio_tokens + self.video_tokens
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            cached_tokens=self.cached_tokens + other.cached_tokens,
+            reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
+            image_tokens=self.image_tokens + other.image_tokens,
+            audio_tokens=self.audio_tokens + other.audio_tokens,
+            video_tokens=self.video_tokens + other.video_tokens,
+            audio_ms=self.audio_ms + other.audio_ms,
+            searches=self.searches + other.searches,
+            is_estimated=self.is_estimated or other.is_estimated,
+        )
 
 
 @dataclass(slots=True)

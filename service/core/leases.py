@@ -23,10 +23,12 @@ class Admission:
 
     `reserved_tokens` is the estimate that was taken from the key's minute; settling puts the real usage
     there.
-    `is_degraded`: Redis was away and a local share of the limits was used.
+    `is_degraded`: Redis was away and a local share of the limits was used. `key_name`: what the ledger calls
+    the key.
     """
 
     key_id: str
+    key_name: str = ""
     request_id: str
     reserved_tokens: int = 0
     requests: Allowance | None = None

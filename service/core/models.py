@@ -1,8 +1,7 @@
-"""What each MiMo model can do and costs, and how a client's model name finds one. Data, not ifs.
+"""What each MiMo model can do, and how a client's model name finds one. Data, not ifs.
 
-Source: MiMo "Models", "API Pricing" and "Model Deprecation" pages of October 2026 (mimo-api.md 1.2 and
-1.3), and the ids seen in the studio (5.7), read 2026-11-20. Prices are US dollars for a million tokens, pay
-as you go, valid since 2026-10-01.
+Source: MiMo "Models" and "Model Deprecation" pages of October 2026 (mimo-api.md 1.2), and the ids seen in the
+studio (5.7), read 2026-11-20. What they cost: prices.py.
 """
 
 from __future__ import annotations
@@ -14,27 +13,8 @@ from fnmatch import fnmatchcase
 
 from service.core.conversation import MediaKind
 from service.core.errors import ModelNotFound
-from service.core.events import Usage
 
 _ALL_MEDIA = frozenset({MediaKind.IMAGE, MediaKind.AUDIO, MediaKind.VIDEO})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Price:
-    """US dollars for a million tokens; the same number is micro-dollars for one token."""
-
-    input_usd: float
-    cached_usd: float
-    output_usd: float
-
-    def cost_micro_usd(self, usage: Usage) -> int:
-        """What the answer cost, in millionths of a dollar, rounded to the nearest."""
-        missed = max(usage.input_tokens - usage.cached_tokens, 0)
-        return round(
-            missed * self.input_usd
-            + usage.cached_tokens * self.cached_usd
-            + usage.output_tokens * self.output_usd
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,36 +28,28 @@ class ModelFacts:
     context_tokens: int = 1_048_576
     max_output_tokens: int = 131_072
     media: frozenset[MediaKind] = frozenset()
-    price: Price = Price(input_usd=0.435, cached_usd=0.0036, output_usd=0.87)
     accepts_media_in_results: bool = False
     is_fast_in_studio: bool = False
 
 
-_PRO = Price(input_usd=0.435, cached_usd=0.0036, output_usd=0.87)
-_FLASH = Price(input_usd=0.14, cached_usd=0.0028, output_usd=0.28)
-_ULTRASPEED = Price(input_usd=4.35, cached_usd=0.036, output_usd=8.7)
-
 FACTS: Mapping[str, ModelFacts] = {
     facts.model_id: facts
     for facts in (
-        ModelFacts(model_id="mimo-v2.6-pro", media=_ALL_MEDIA, price=_PRO),
-        ModelFacts(model_id="mimo-v2.6-flash", media=_ALL_MEDIA, price=_FLASH),
-        ModelFacts(
-            model_id="mimo-v2.6-pro-ultraspeed", media=_ALL_MEDIA, price=_ULTRASPEED, is_fast_in_studio=True
-        ),
+        ModelFacts(model_id="mimo-v2.6-pro", media=_ALL_MEDIA),
+        ModelFacts(model_id="mimo-v2.6-flash", media=_ALL_MEDIA),
+        ModelFacts(model_id="mimo-v2.6-pro-ultraspeed", media=_ALL_MEDIA, is_fast_in_studio=True),
         ModelFacts(
             model_id="mimo-v2.6-pro-ultraspeed-studio",
             media=_ALL_MEDIA,
-            price=_ULTRASPEED,
             is_fast_in_studio=True,
         ),
-        ModelFacts(model_id="mimo-v2.5-pro", price=_PRO),
-        ModelFacts(model_id="mimo-v2.5", media=_ALL_MEDIA, price=_FLASH),
+        ModelFacts(model_id="mimo-v2.5-pro"),
+        ModelFacts(model_id="mimo-v2.5", media=_ALL_MEDIA),
         # Expired on the platform; the studio's configuration still lists them (mimo-api.md 5.7).
-        ModelFacts(model_id="mimo-v2.1-pro", price=_PRO),
-        ModelFacts(model_id="mimo-v2-pro", price=_PRO),
-        ModelFacts(model_id="mimo-v2-omni", media=_ALL_MEDIA, price=_FLASH),
-        ModelFacts(model_id="mimo-v2-flash", price=_FLASH),
+        ModelFacts(model_id="mimo-v2.1-pro"),
+        ModelFacts(model_id="mimo-v2-pro"),
+        ModelFacts(model_id="mimo-v2-omni", media=_ALL_MEDIA),
+        ModelFacts(model_id="mimo-v2-flash"),
     )
 }
 

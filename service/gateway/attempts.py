@@ -27,9 +27,9 @@ from service.core.errors import (
 )
 from service.core.events import Event, Failed, Finish, FinishReason, Usage, UsageReport
 from service.core.leases import Admission, Lease, Penalty
-from service.core.models import facts_of
 from service.core.pipeline import AnswerSource
 from service.core.policy import NextStep, RetryBudget, costs_budget, next_step, penalty_of, retry_pause_s
+from service.core.prices import SHIPPED, PriceTable
 from service.core.tokens import quick_prompt_tokens
 from service.gateway.background import Background
 from service.gateway.holdings import Holdings
@@ -46,7 +46,7 @@ from service.telemetry.record import AttemptRecord, RequestRecord
 class ChatPolicy:
     """How often and how long one request tries. `queue_s`: how long it waits for a free account; no new
     attempt begins later than `retry_within_s` after the request came, and a stream that was tried again must
-    begin within `begin_within_s` of it: the attempts share one deadline."""
+    begin within `begin_within_s` of it: the attempts share one deadline. `prices`: what it is charged by."""
 
     max_attempts: int = 3
     queue_s: float = 10.0
@@ -54,6 +54,7 @@ class ChatPolicy:
     begin_within_s: float = 300.0
     offers_tools_on_studio: bool = True
     shows_lone_reasoning: bool = False
+    prices: PriceTable = SHIPPED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -348,7 +349,7 @@ class Answer:
             model=self.model,
             penalty=self._penalty,
             sticky_key=self._sticky_key,
-            cost_micro_usd=facts_of(self.model).price.cost_micro_usd(usage),
+            cost_micro_usd=self._policy.prices.cost_micro_usd(self.model, usage),
         )
         parts.background.spawn(settled, name="settle")
 

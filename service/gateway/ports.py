@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date
 from typing import Protocol
 
 from service.config import Account, ApiKey, IssuedKey
 from service.core.conversation import Conversation
-from service.core.events import Usage
+from service.core.events import Finish, Usage
 from service.core.leases import AccountHealth, Admission, Lease, Penalty
 from service.core.pipeline import Decoder
 from service.core.response_events import KeptEvents, StopWord
 from service.core.speech import AudioFormat, SpeechRequest, Transcript, TranscriptionRequest
+from service.core.usage import Booked
 
 
 class Clock(Protocol):
@@ -75,6 +77,16 @@ class SpeechCall(Protocol):
 
     @property
     def usage(self) -> Usage | None: ...
+
+    @property
+    def finish(self) -> Finish:
+        """How it ended, once it has."""
+        ...
+
+    @property
+    def worded(self) -> str:
+        """The words that the model found itself; "" where it was given them."""
+        ...
 
     async def read(self) -> bytes:
         """The next piece of sound; b"" at the end. Raises an UpstreamError."""
@@ -180,6 +192,17 @@ class Ledger(Protocol):
         sticky_key: str | None = None,
         cost_micro_usd: int = 0,
     ) -> None: ...
+
+
+class UsageReader(Protocol):
+    """The ledger, as reports read it."""
+
+    async def booked(
+        self, first: date, last: date, *, key_ids: Collection[str] | None = None
+    ) -> Sequence[Booked]:
+        """What was used from `first` to `last` (UTC, both included), one row a day, key and model, in no
+        order; None: of every key, revoked ones too. Raises StoreUnavailable."""
+        ...
 
 
 class ModelCatalogue(Protocol):

@@ -6,9 +6,9 @@ An attempt that fails before its first sound moves on to another account, as a c
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from service.config import Account, AccountKind, ApiKey
@@ -20,10 +20,18 @@ from service.core.errors import (
     UpstreamAccountError,
     UpstreamProtocolError,
 )
-from service.core.events import Usage
+from service.core.events import Failed, Usage, UsageReport
 from service.core.leases import Admission, Lease, Penalty
 from service.core.policy import NextStep, next_step, penalty_of, retry_pause_s
-from service.core.speech import AudioFormat, SpeechRequest, Transcript, TranscriptionRequest
+from service.core.prices import PriceTable
+from service.core.speech import (
+    AudioFormat,
+    Sound,
+    SpeechEvent,
+    SpeechRequest,
+    Transcript,
+    TranscriptionRequest,
+)
 from service.core.tokens import chars_tokens
 from service.gateway.background import Background
 from service.gateway.holdings import Holdings
@@ -33,8 +41,6 @@ from service.telemetry.record import AttemptRecord, RequestRecord
 
 MAX_ATTEMPTS = 3
 QUEUE_S = 10.0
-# ASR costs 0.074 US dollars for an hour of sound; TTS is free for now (MiMo "API Pricing", October 2026).
-_ASR_MICRO_USD_PER_S = 74_000 / 3600
 
 _T = TypeVar("_T")
 _Work = Callable[[SpeechUpstream, Account], Awaitable[_T]]
@@ -42,19 +48,57 @@ _Work = Callable[[SpeechUpstream, Account], Awaitable[_T]]
 
 @dataclass(slots=True)
 class Spoken:
-    """An answer whose first sound is here."""
+    """An answer whose first sound is here. `failure` is what broke it off afterwards."""
 
     first: bytes
     call: SpeechCall
+    failure: GatewayError | None = None
 
     @property
     def audio_format(self) -> AudioFormat:
         return self.call.audio_format
 
-    async def rest(self) -> AsyncIterator[bytes]:
-        """The sound after `first`. Raises an UpstreamError when it breaks off."""
-        while piece := await self.call.read():
-            yield piece
+    async def more(self) -> bytes:
+        """The next sound after `first`; b"" at the end. Raises an UpstreamError when it breaks off."""
+        try:
+            return await self.call.read()
+        except GatewayError as error:
+            self.failure = error
+            raise
+
+    async def whole(self) -> bytes:
+        """All of it. Raises an UpstreamError when it breaks off."""
+        pieces = [self.first]
+        while piece := await self.more():
+            pieces.append(piece)
+        return b"".join(pieces)
+
+
+class SpeechStream:
+    """A speech as events, for an answer that streams. Nothing is asked before the first is wanted."""
+
+    def __init__(self, speech: Speech, request: SpeechRequest, key: ApiKey, record: RequestRecord) -> None:
+        self._speech = speech
+        self._request = request
+        self._key = key
+        self._record = record
+
+    async def batches(self) -> AsyncGenerator[list[SpeechEvent], None]:
+        """Lists of events; the last event is a Finish or a Failed. Raises a GatewayError as long as nothing
+        was given out."""
+        record = self._record
+        async with self._speech.spoken(self._request, key=self._key, record=record) as spoken:
+            yield [Sound(spoken.first)]
+            try:
+                while piece := await spoken.more():
+                    yield [Sound(piece)]
+            except GatewayError as error:
+                record.error = error
+                yield [Failed(error)]
+                return
+            usage, finish = spoken.call.usage, spoken.call.finish
+            record.finish_reason = str(finish.reason)
+            yield [*([] if usage is None else [UsageReport(usage)]), finish]
 
 
 class Speech:
@@ -72,7 +116,9 @@ class Speech:
         holdings: Holdings,
         clock: Clock,
         ids: Ids,
+        prices: PriceTable,
     ) -> None:
+        self.prices = prices
         self._upstreams = upstreams
         self._accounts = accounts
         self._limits = limits
@@ -91,7 +137,7 @@ class Speech:
 
         Platform accounts come first where the client wants what only they can say."""
         candidates = self._candidates(request.model, key, record)
-        if request.audio_format in (None, AudioFormat.MP3):
+        if request.audio_format in (None, AudioFormat.MP3) or request.words_text:
             speaking = [account for account in candidates if account.kind is AccountKind.PLATFORM]
             candidates = speaking or candidates
         record.notes += request.notes
@@ -99,12 +145,14 @@ class Speech:
             spoken = await run.first(lambda upstream, account: _begun(upstream, account, request))
             try:
                 yield spoken
-            except GatewayError as error:
-                run.penalty = penalty_of(error)
-                raise
             finally:
+                run.broke_off(spoken.failure)
                 run.usage = spoken.call.usage
                 spoken.call.close()
+
+    def stream(self, request: SpeechRequest, *, key: ApiKey, record: RequestRecord) -> SpeechStream:
+        """The same as events."""
+        return SpeechStream(self, request, key, record)
 
     async def transcript(
         self, request: TranscriptionRequest, *, key: ApiKey, record: RequestRecord
@@ -119,7 +167,7 @@ class Speech:
             raise ModelNotFound(request.model)
         async with self._run(request.model, candidates, key, record, 0) as run:
             transcript = await run.first(lambda upstream, account: upstream.transcribe(account, request))
-            run.cost_micro_usd = round((transcript.seconds or 0.0) * _ASR_MICRO_USD_PER_S)
+            run.usage = Usage(audio_ms=round((transcript.seconds or 0.0) * 1000))
             return transcript
 
     def _candidates(self, model: str, key: ApiKey, record: RequestRecord) -> list[Account]:
@@ -146,13 +194,11 @@ class Speech:
         admission = await self._limits.admit(
             key, request_id=record.request_id, estimated_tokens=chars_tokens(text_chars)
         )
+        record.admission = admission
         self._holdings.admissions.add(admission)
         run = _Run(self, admission, candidates, record)
         try:
             yield run
-        except asyncio.CancelledError:
-            record.is_cancelled = True
-            raise
         finally:
             self._settle(model, run)
 
@@ -161,13 +207,14 @@ class Speech:
         if run.lease is not None:
             self._holdings.leases.discard(run.lease)
         run.record.usage = run.usage
+        usage = run.usage or Usage()
         settled = self._ledger.settle(
             run.admission,
             run.lease,
-            usage=run.usage or Usage(),
+            usage=usage,
             model=model,
             penalty=run.penalty,
-            cost_micro_usd=run.cost_micro_usd,
+            cost_micro_usd=self.prices.cost_micro_usd(model, usage),
         )
         self._background.spawn(settled, name="settle")
 
@@ -202,7 +249,6 @@ class _Run:
         self.lease: Lease | None = None
         self.penalty: Penalty | None = None
         self.usage: Usage | None = None
-        self.cost_micro_usd = 0
 
     async def first(self, work: _Work[_T]) -> _T:
         """What the first account that can gives. Raises what the client is told."""
@@ -222,6 +268,12 @@ class _Run:
             self.record.first_event_at_s = self._speech.now_s()
             return found
         raise NoAccount("No account of this gateway can serve the request at present.")
+
+    def broke_off(self, failure: GatewayError | None) -> None:
+        """The answer that had begun ended so: its account pays as for any stream that breaks."""
+        if failure is not None:
+            self.penalty = penalty_of(failure)
+            self.record.attempts[-1] = replace(self.record.attempts[-1], result=str(failure.kind))
 
     async def _move_on(self, error: GatewayError, account: Account, attempt: int) -> None:
         penalty = penalty_of(error)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from service.core.conversation import Conversation
 from service.core.events import (
     Event,
@@ -61,7 +59,7 @@ class Tally:
     def start_again(self, *, was_whole: bool) -> None:
         """Another attempt follows. `was_whole`: the answer was complete and is paid for all the same."""
         if was_whole and self.usage is not None:
-            self._given_up = _sum(self._given_up, self.usage)
+            self._given_up = self._given_up + self.usage
         self.usage = None
         self._output_chars = self._reasoning_chars = 0
         self._was_promoted = False
@@ -73,7 +71,7 @@ class Tally:
         if self.usage is None and (self._output_chars or self._reasoning_chars):
             self.usage = self._estimated_usage()
         if self._given_up.total_tokens:
-            return _sum(self._given_up, self.usage or Usage())
+            return self._given_up + (self.usage or Usage())
         return self.usage
 
     def _booked(self, event: Event, shown: list[Event]) -> list[Event]:
@@ -113,14 +111,3 @@ class Tally:
             output_tokens=chars_tokens(self._output_chars + self._reasoning_chars),
             is_estimated=True,
         )
-
-
-def _sum(one: Usage, other: Usage) -> Usage:
-    return replace(
-        other,
-        input_tokens=one.input_tokens + other.input_tokens,
-        output_tokens=one.output_tokens + other.output_tokens,
-        cached_tokens=one.cached_tokens + other.cached_tokens,
-        reasoning_tokens=one.reasoning_tokens + other.reasoning_tokens,
-        is_estimated=one.is_estimated or other.is_estimated,
-    )

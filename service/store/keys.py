@@ -22,6 +22,7 @@ A `{tag}` decides a key's place in a Redis Cluster; all keys of one script share
 | `mgw:{k:<key_id>}:slots` | zset | request_id -> expires_ms: requests in flight | 2 leases idle |
 | `mgw:{k:<key_id>}:settled:<request_id>` | string | settled once | 5 min |
 | `mgw:{k:<key_id>}:usage:<day>` | hash | `<field>:<model>` -> count | 400 days idle |
+| `mgw:{usage}:<day>` | hash | key_id -> name of the keys that were used that day | 400 days idle |
 | `mgw:{k:<key_id>}:<kind>:<id>` | string | a stored answer, compressed | as configured |
 | `mgw:{k:<key_id>}:reasoning:<digest>` | string | reasoning that led to a tool call, sealed | as configured |
 | `mgw:{k:<key_id>}:events:<response_id>` | stream | events of a background response | 1 h idle |
@@ -108,6 +109,10 @@ def settled(key_id: str, request_id: str) -> str:
 
 def usage(key_id: str, day: date) -> str:
     return f"{PREFIX}{{k:{key_id}}}:usage:{day.isoformat()}"
+
+
+def usage_day(day: date) -> str:
+    return f"{PREFIX}{{usage}}:{day.isoformat()}"
 
 
 def stored(kind: str, key_id: str, object_id: str) -> str:

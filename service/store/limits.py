@@ -47,7 +47,12 @@ class RedisLimits:
         Redis away: this worker's share of rate and concurrency is used; a key with a budget raises
         StoreUnavailable, since what it has spent is not known."""
         if not _has_limits(key):
-            return Admission(key_id=key.key_id, request_id=request_id, reserved_tokens=estimated_tokens)
+            return Admission(
+                key_id=key.key_id,
+                key_name=key.name,
+                request_id=request_id,
+                reserved_tokens=estimated_tokens,
+            )
         try:
             return await self._admit_shared(key, request_id, estimated_tokens)
         except StoreUnavailable:

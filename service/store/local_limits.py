@@ -25,6 +25,7 @@ def admitted(
     """The admission with what the key has left. All of it is back sixty seconds after the last request."""
     return Admission(
         key_id=key.key_id,
+        key_name=key.name,
         request_id=request_id,
         reserved_tokens=reserved_tokens,
         requests=_allowance(key.requests_per_minute, requests_left),

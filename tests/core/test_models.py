@@ -10,13 +10,11 @@ from hypothesis import strategies as st
 
 from service.core.conversation import MediaKind
 from service.core.errors import ModelNotFound
-from service.core.events import Usage
 from service.core.models import (
     CURRENT_MODELS,
     DEFAULT_ALIASES,
     FACTS,
     RETIRED,
-    Price,
     Resolution,
     facts_of,
     is_chat_model,
@@ -212,25 +210,3 @@ def test_facts_of_known_and_unknown_models() -> None:
     unknown = facts_of("mimo-v9")
     assert (unknown.model_id, unknown.media) == ("mimo-v9", everything)
     assert unknown == replace(facts_of("mimo-v8"), model_id="mimo-v9")
-
-
-@pytest.mark.parametrize(
-    ("usage", "micro_usd"),
-    [
-        pytest.param(Usage(), 0, id="nothing"),
-        pytest.param(Usage(input_tokens=1_000_000), 435_000, id="a million tokens in"),
-        pytest.param(Usage(input_tokens=1_000_000, cached_tokens=1_000_000), 3_600, id="all from the cache"),
-        pytest.param(
-            Usage(output_tokens=1_000_000, reasoning_tokens=900_000), 870_000, id="reasoning is output"
-        ),
-        pytest.param(Usage(input_tokens=5, cached_tokens=9), 0, id="more cached than sent is never negative"),
-    ],
-)
-def test_cost(usage: Usage, micro_usd: int) -> None:
-    assert FACTS[PRO].price.cost_micro_usd(usage) == micro_usd
-
-
-def test_prices_are_those_of_the_page() -> None:
-    assert FACTS[PRO].price == Price(input_usd=0.435, cached_usd=0.0036, output_usd=0.87)
-    assert FACTS[FLASH].price == Price(input_usd=0.14, cached_usd=0.0028, output_usd=0.28)
-    assert FACTS[ULTRA].price == Price(input_usd=4.35, cached_usd=0.036, output_usd=8.7)

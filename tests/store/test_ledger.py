@@ -9,7 +9,7 @@ import pytest
 from service.core.events import Usage
 from service.core.leases import Penalty, PenaltyKind
 from service.store import keys
-from service.store.ledger import UsageRow
+from service.core.usage import UsageRow
 from tests.fakes.clock import FakeClock
 from tests.store.conftest import Connected, World, account, api_key, redis_world
 

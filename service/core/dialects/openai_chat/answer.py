@@ -78,11 +78,16 @@ def decode_usage(value: object) -> Usage | None:
     """None for null and for what is no object; counts that are missing or odd are 0."""
     if type(value) is not dict:
         return None
+    sent = value.get("prompt_tokens_details")
     return Usage(
         input_tokens=_count(value, "prompt_tokens"),
         output_tokens=_count(value, "completion_tokens"),
-        cached_tokens=_count(value.get("prompt_tokens_details"), "cached_tokens"),
+        cached_tokens=_count(sent, "cached_tokens"),
         reasoning_tokens=_count(value.get("completion_tokens_details"), "reasoning_tokens"),
+        image_tokens=_count(sent, "image_tokens"),
+        audio_tokens=_count(sent, "audio_tokens"),
+        video_tokens=_count(sent, "video_tokens"),
+        searches=_count(value.get("web_search_usage"), "tool_usage"),
     )
 
 
