@@ -56,11 +56,22 @@ class OverLimit(RateLimited):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """One slot of one account, held by one attempt. It ends by itself when nobody renews it."""
+    """One slot of one account, held by one attempt. It ends by itself when nobody renews it. `sticky` tells
+    of a conversation that goes on whether it met its account again: hit, moved, or miss (it had none)."""
 
     lease_id: str
     account_name: str
     is_degraded: bool = False
+    sticky: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renewal:
+    """What a heartbeat found. `expired`: leases of others that had run out and were dropped (their worker was
+    killed, or hung). `lost`: leases of this process that had run out, and were taken again."""
+
+    expired: int = 0
+    lost: int = 0
 
 
 class PenaltyKind(StrEnum):
@@ -97,7 +108,7 @@ class AccountState(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountHealth:
     """One account as the operator sees it. `until_s` is how many seconds the state lasts, None: until
-    reset."""
+    reset. `expired_leases` had run out when it was looked at, and were dropped."""
 
     account_name: str
     state: AccountState
@@ -105,3 +116,4 @@ class AccountHealth:
     until_s: float | None = None
     leases: int = 0
     max_concurrency: int = 0
+    expired_leases: int = 0

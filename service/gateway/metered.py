@@ -10,7 +10,7 @@ import structlog
 from service.config import Account, ApiKey
 from service.core.errors import GatewayError
 from service.core.events import Usage
-from service.core.leases import AccountHealth, Admission, Lease, Penalty, PenaltyKind
+from service.core.leases import AccountHealth, Admission, Lease, Penalty, PenaltyKind, Renewal
 from service.gateway.ports import Accounts, Clock, Ledger, Limits
 from service.telemetry.labels import LIMITS, model_label
 from service.telemetry.metrics import Metrics
@@ -60,11 +60,17 @@ class MeteredAccounts:
             metrics.queue_depth.dec()
             metrics.queue_wait_s[result,].observe(self._clock.monotonic_s() - began_s)
         metrics.lease_events["granted",].inc()
+        if lease.sticky:
+            metrics.sticky[lease.sticky,].inc()
         return lease
 
-    async def renew(self, leases: Sequence[Lease]) -> None:
-        self._metrics.lease_events["renewed",].inc(len(leases))
-        await self._inner.renew(leases)
+    async def renew(self, leases: Sequence[Lease]) -> Renewal:
+        events = self._metrics.lease_events
+        events["renewed",].inc(len(leases))
+        found = await self._inner.renew(leases)
+        events["expired",].inc(found.expired)
+        events["lost",].inc(found.lost)
+        return found
 
     async def release(
         self, lease: Lease, *, penalty: Penalty | None = None, sticky_key: str | None = None
@@ -73,7 +79,9 @@ class MeteredAccounts:
         await self._inner.release(lease, penalty=penalty, sticky_key=sticky_key)
 
     async def health(self, accounts: Sequence[Account]) -> Sequence[AccountHealth]:
-        return await self._inner.health(accounts)
+        healths = await self._inner.health(accounts)
+        self._metrics.lease_events["expired",].inc(sum(health.expired_leases for health in healths))
+        return healths
 
     async def reset(self, account_name: str) -> None:
         await self._inner.reset(account_name)

@@ -9,7 +9,7 @@ from typing import Protocol
 from service.config import Account, ApiKey, IssuedKey
 from service.core.conversation import Conversation
 from service.core.events import Finish, Usage
-from service.core.leases import AccountHealth, Admission, Lease, Penalty
+from service.core.leases import AccountHealth, Admission, Lease, Penalty, Renewal
 from service.core.pipeline import Decoder
 from service.core.response_events import KeptEvents, StopWord
 from service.core.speech import AudioFormat, SpeechRequest, Transcript, TranscriptionRequest
@@ -159,7 +159,7 @@ class Accounts(Protocol):
         Raises RateLimited when all stay busy (with the soonest reset), NoAccount when none is usable."""
         ...
 
-    async def renew(self, leases: Sequence[Lease]) -> None:
+    async def renew(self, leases: Sequence[Lease]) -> Renewal:
         """Heartbeat of the leases this process holds."""
         ...
 

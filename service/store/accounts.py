@@ -14,7 +14,7 @@ from zlib import crc32
 
 from service.config import Account
 from service.core.errors import StoreUnavailable
-from service.core.leases import AccountHealth, AccountState, Lease, Penalty
+from service.core.leases import AccountHealth, AccountState, Lease, Penalty, Renewal
 from service.store import keys
 from service.store.client import Argument, Call, Store, redis_time
 from service.store.local_accounts import EXPIRED_REASONS, LocalAccounts, PoolSettings
@@ -77,7 +77,7 @@ class RedisAccounts:
             self._spawn(self._tell(f"abandon {lease_id}", call), name="abandon_lease")
             raise
 
-    async def renew(self, leases: Sequence[Lease]) -> None:
+    async def renew(self, leases: Sequence[Lease]) -> Renewal:
         """Also counts this worker as alive, so call it with no leases, too. Never raises for a Redis that
         is away."""
         held = [lease for lease in leases if lease.lease_id in self._tokens_by_lease]
@@ -95,9 +95,14 @@ class RedisAccounts:
             replies = await self._store.run_together(calls)
         except StoreUnavailable:
             self._store.degraded("renew")
-            return
-        self._store.workers = max(int(replies[0]), 1)
-        await self._release_those_that_ended(held)
+            return Renewal()
+        self._store.workers = max(int(replies[0][0]), 1)
+        ended = await self._release_those_that_ended(held)
+        return Renewal(
+            expired=sum(expired for _, expired, _ in replies[1:]),
+            # One that was given back while the heartbeat was under way is not lost.
+            lost=max(sum(lost for _, _, lost in replies[1:]) - ended, 0),
+        )
 
     async def release(
         self, lease: Lease, *, penalty: Penalty | None = None, sticky_key: str | None = None
@@ -214,7 +219,8 @@ class RedisAccounts:
             outcome = _outcome(reply, candidates)
             if isinstance(outcome, str):
                 self._tokens_by_lease[lease_id] = tokens
-                return Lease(lease_id=lease_id, account_name=outcome)
+                sticky = reply[2].decode() if len(reply) > 2 else ""
+                return Lease(lease_id=lease_id, account_name=outcome, sticky=sticky)
             if outcome.refusal is not Refusal.WAITING:
                 raise refused(outcome, candidates=len(candidates), waited_s=waited_s)
             await self._sleep(self._pause_s(outcome, lease_id, left_s), place=outcome.place)
@@ -275,8 +281,8 @@ class RedisAccounts:
             await self._store.run(call.script, call.keys, call.arguments)
             self._owed.pop(what, None)
 
-    async def _release_those_that_ended(self, held: Sequence[Lease]) -> None:
-        """A release may overtake the heartbeat that still names its lease: take that back."""
+    async def _release_those_that_ended(self, held: Sequence[Lease]) -> int:
+        """A release may overtake the heartbeat that still names its lease: take that back. How many did."""
         ended = [lease for lease in held if lease.lease_id not in self._tokens_by_lease]
         for lease in ended:
             call = Call(
@@ -285,6 +291,7 @@ class RedisAccounts:
                 [lease.lease_id, 0],
             )
             await self._tell(f"release {lease.lease_id}", call)
+        return len(ended)
 
 
 def _acquire_keys(candidates: Sequence[Account], sticky_key: str | None) -> list[str]:
@@ -327,7 +334,7 @@ def _outcome(reply: Reply, candidates: Sequence[Account]) -> str | NotLeased:
 
 
 def _health(account: Account, row: Sequence[Reply]) -> AccountHealth:
-    leases, is_quarantined, cool_ms, opens, open_ms, why, _ = row
+    leases, is_quarantined, cool_ms, opens, open_ms, why, _, expired = row
     reason, until_ms = why.decode(), None
     if not account.enabled:
         state = AccountState.DISABLED
@@ -346,6 +353,7 @@ def _health(account: Account, row: Sequence[Reply]) -> AccountHealth:
         until_s=None if until_ms is None else until_ms / 1000,
         leases=leases,
         max_concurrency=account.max_concurrency,
+        expired_leases=expired,
     )
 
 

@@ -179,6 +179,14 @@ class Declared:
             self._counter("mgw_lease_events", "What this process did with leases.", ["event"]),
             labels.LEASE_EVENTS,
         )
+        self.sticky = Family(
+            self._counter(
+                "mgw_sticky",
+                "Conversations that went on, by whether they met their account again.",
+                ["result"],
+            ),
+            labels.STICKY_RESULTS,
+        )
         self.account_state = Family(
             self._gauge("mgw_account_state", "1 for the state that the account is in.", ["account", "state"])
         )

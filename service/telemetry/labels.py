@@ -7,10 +7,11 @@ from typing import Final
 from service.core.errors import Kind
 from service.core.models import FACTS, RETIRED
 
-GENERATION_ROUTES: Final = ("chat", "responses", "messages")
+GENERATION_ROUTES: Final = ("chat", "responses", "messages", "speech", "transcriptions")
 WIRES: Final = ("platform", "studio")
 ATTEMPTS: Final = ("1", "2", "3")
-LEASE_EVENTS: Final = ("granted", "refused", "renewed", "released")
+LEASE_EVENTS: Final = ("granted", "refused", "renewed", "released", "expired", "lost")
+STICKY_RESULTS: Final = ("hit", "miss", "moved")
 QUEUE_RESULTS: Final = ("granted", "refused", "cancelled")
 DISCONNECT_PHASES: Final = ("before_headers", "before_first", "streaming", "nonstream")
 PHASES: Final = ("admit", "translate_request", "first_byte_out", "finish")

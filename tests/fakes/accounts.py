@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from service.config import Account
-from service.core.leases import AccountHealth, Lease, Penalty
+from service.core.leases import AccountHealth, Lease, Penalty, Renewal
 from service.store.local_accounts import LocalAccounts, PoolSettings
 from service.store.refusals import NotLeased, Refusal, no_candidates, refused
 
@@ -57,8 +57,9 @@ class FakeAccounts:
         self.leases[lease_id] = lease
         return lease
 
-    async def renew(self, leases: Sequence[Lease]) -> None:
+    async def renew(self, leases: Sequence[Lease]) -> Renewal:
         """Leases of the fake have no end."""
+        return Renewal()
 
     async def release(
         self, lease: Lease, *, penalty: Penalty | None = None, sticky_key: str | None = None

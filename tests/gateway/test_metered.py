@@ -9,12 +9,13 @@ import pytest
 from service.config import Account, AccountKind, ApiKey
 from service.core.errors import GatewayError, NoAccount, RateLimited
 from service.core.events import Usage
-from service.core.leases import AccountHealth, AccountState, Admission, Lease, Penalty, PenaltyKind
+from service.core.leases import AccountHealth, AccountState, Admission, Lease, Penalty, PenaltyKind, Renewal
 from service.gateway.metered import AccountWatch, MeteredAccounts, MeteredLedger, MeteredLimits
+from service.telemetry import labels
 from service.telemetry.metrics import Metrics
 from tests.fakes.clock import FakeClock
 
-LEASE = Lease(lease_id="l1", account_name="one")
+LEASE = Lease(lease_id="l1", account_name="one", sticky="moved")
 ADMISSION = Admission(key_id="k", request_id="r")
 KEY = ApiKey(name="tester", key_sha256="0" * 64)
 ONE = Account(name="one", kind=AccountKind.PLATFORM, base_url="http://upstream")
@@ -44,8 +45,9 @@ class Scripted:
         await self._do("admit")
         return ADMISSION
 
-    async def renew(self, held) -> None:
+    async def renew(self, held) -> Renewal:
         await self._do("renew")
+        return Renewal(expired=3, lost=1)
 
     async def release(self, lease, **_: object) -> None:
         await self._do("release")
@@ -78,6 +80,7 @@ async def test_granted_lease_is_counted_with_its_wait(metrics: Metrics, clock: F
     accounts = MeteredAccounts(Scripted(clock), metrics, clock)
     assert await accounts.acquire([ONE], lease_id="l1") is LEASE
     assert value(metrics, "mgw_lease_events_total", event="granted") == 1
+    assert value(metrics, "mgw_sticky_total", result="moved") == 1
     assert value(metrics, "mgw_queue_wait_seconds_sum", result="granted") == 2.0
     assert value(metrics, "mgw_queue_depth") == 0
 
@@ -113,11 +116,17 @@ async def test_caller_that_leaves_the_queue_is_told_apart(metrics: Metrics, cloc
     assert value(metrics, "mgw_queue_depth") == 0
 
 
-async def test_renewals_are_counted_by_lease(metrics: Metrics, clock: FakeClock) -> None:
-    accounts = MeteredAccounts(Scripted(clock), metrics, clock)
+async def test_renewals_are_counted_by_lease_and_with_what_they_found(
+    metrics: Metrics, clock: FakeClock
+) -> None:
+    inner = Scripted(clock)
+    accounts = MeteredAccounts(inner, metrics, clock)
     await accounts.renew([LEASE, LEASE])
     await accounts.renew([])
-    assert value(metrics, "mgw_lease_events_total", event="renewed") == 2
+    inner.healths = [AccountHealth(account_name="one", state=AccountState.READY, expired_leases=4)]
+    await accounts.health([ONE])
+    counts = {name: value(metrics, "mgw_lease_events_total", event=name) for name in labels.LEASE_EVENTS}
+    assert counts == {"granted": 0, "refused": 0, "released": 0, "renewed": 2, "expired": 10, "lost": 2}
 
 
 async def test_release_is_counted_whoever_does_it(metrics: Metrics, clock: FakeClock) -> None:

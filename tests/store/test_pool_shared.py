@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 
 from service.core.errors import RateLimited
+from service.core.leases import Renewal
 from service.store.local_accounts import PoolSettings
 from tests.fakes.clock import FakeClock
 from tests.store.conftest import SETTINGS, Connected, Connecting, account, redis_world
@@ -135,3 +136,38 @@ async def test_losing_every_key_is_no_error(connected: Connected):
     assert await world.leases(*ACCOUNTS) == 1
     await world.accounts.release(lease)
     assert await world.leases(*ACCOUNTS) == 0
+
+
+async def test_leases_of_a_killed_worker_are_told_as_expired_once(clean_redis: str, connecting: Connecting):
+    """By the look at the pool, or by the heartbeat of another worker: whoever comes first."""
+    clock = FakeClock()
+    killed, alive = (redis_world(connecting(clean_redis), clock) for _ in range(2))
+    await killed.accounts.acquire(ACCOUNTS[:1], lease_id="seen by the look")
+    clock.turn(SETTINGS.lease_ttl_s + 0.1)
+    healths = [(await alive.accounts.health(ACCOUNTS[:1]))[0] for _ in range(2)]
+    assert [health.expired_leases for health in healths] == [1, 0]
+    await killed.accounts.acquire(ACCOUNTS[:1], lease_id="seen by the heartbeat")
+    clock.turn(SETTINGS.lease_ttl_s + 0.1)
+    mine = await alive.accounts.acquire(ACCOUNTS[:1], lease_id="mine")
+    found = [await alive.accounts.renew([mine]) for _ in range(2)]
+    assert found == [Renewal(expired=1), Renewal()]
+
+
+async def test_leases_that_ran_out_while_this_worker_hung_are_lost_and_taken_again(connected: Connected):
+    clock = FakeClock()
+    world = redis_world(connected, clock)
+    lease = await world.accounts.acquire(ACCOUNTS, lease_id="l")
+    clock.turn(SETTINGS.lease_ttl_s + 0.1)
+    assert await world.accounts.renew([lease]) == Renewal(lost=1)
+    assert await world.accounts.renew([lease]) == Renewal()
+
+
+async def test_the_lease_tells_whether_a_conversation_met_its_account(connected: Connected):
+    world, told = redis_world(connected, FakeClock()), []
+    for number, candidates in enumerate([ACCOUNTS, ACCOUNTS, ACCOUNTS[:1], ACCOUNTS[1:2]]):
+        lease = await world.accounts.acquire(candidates, lease_id=f"l{number}", sticky_key="conversation")
+        await world.accounts.release(lease, sticky_key="conversation")
+        told.append(lease.sticky)
+    assert told[:2] == ["miss", "hit"]
+    assert "moved" in told[2:]
+    assert (await world.accounts.acquire(ACCOUNTS, lease_id="new")).sticky == ""

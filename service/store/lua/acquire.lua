@@ -8,7 +8,7 @@
 --       5 wait_ms, how long this request may still wait  6 how long the queue may be  7 waiter_ttl_ms  8 state_ttl_ms
 --       9 1 when the conversation is sticky   10 1 when it may have been asked before; then for each candidate:
 --       name, "max_concurrency requests_per_minute tokens_per_minute weight" (-1: no such limit)
--- Returns {'leased', candidate from 1} or {status, retry_after_ms, place in the queue, busy candidates, why}; status is
+-- Returns {'leased', candidate from 1, and of a sticky one: hit, moved or miss (it stuck to none)} or {status, retry_after_ms, place in the queue, busy candidates, why}; status is
 -- waiting, busy (will not or may not wait), full (the queue is) or none (no candidate can come back by itself).
 -- O(candidates) when one is ready, a few calls more for each that is not. A refusal takes nothing.
 -- The same lease_id twice is one lease, when ARGV 10 says so: safe to repeat after a lost reply.
@@ -62,6 +62,7 @@ for i = 1, count do
 end
 
 local half_open = {}
+local stuck = ARGV[9] == '1' and redis.call('GET', sticky)
 local kept_turn  -- the earliest turn of those that were looked at and are busy
 
 -- How many slots are free (0: none), and when none: milliseconds until a look is worth it, and why.
@@ -113,7 +114,8 @@ local function take(i, by_turn)
   -- A day after the first turn all begin again at zero: that costs no fairness and keeps the numbers exact.
   if stored[i] < 0 then redis.call('PEXPIRE', turns_key, 86400000) end
   if queued > 0 and redis.call('ZREM', queue, lease_id) == 1 then redis.call('HDEL', waiters, lease_id) end
-  return {'leased', i}
+  if ARGV[9] ~= '1' then return {'leased', i} end
+  return {'leased', i, stuck and (stuck == name_of(i) and 'hit' or 'moved') or 'miss'}
 end
 
 local function waiter_stands(id)
@@ -146,7 +148,6 @@ local function may_take(free)
 end
 
 local total, best, best_sticks, busy, retry_after, why = 0, nil, false, 0, -1, nil
-local stuck = ARGV[9] == '1' and redis.call('GET', sticky)
 if queued == 0 then  -- the usual case: the one whose turn it is, or the conversation's own, is ready
   if stuck then
     for i = 1, count do

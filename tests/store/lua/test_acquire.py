@@ -39,6 +39,15 @@ async def test_the_reply_names_the_candidate(run: Run):
     assert await acquire(run, "l2", both, is_repeated=True) == [b"leased", 2]
 
 
+async def test_the_reply_tells_of_a_sticky_conversation_whether_it_met_its_account(run: Run, store: Store):
+    both = {"a": "1 -1 -1 1", "b": "1 -1 -1 1"}
+    assert await acquire(run, "l1", both, is_sticky=True) == [b"leased", 1, b"miss"]
+    await store.command("SET", POOL[3], "b")
+    assert await acquire(run, "l2", both, is_sticky=True) == [b"leased", 2, b"hit"]
+    await store.command("ZREM", keys_of("a")[0], "l1")
+    assert await acquire(run, "l3", both, is_sticky=True) == [b"leased", 1, b"moved"]
+
+
 async def test_who_may_wait_gets_a_place(run: Run):
     one = {"a": "1 -1 -1 1"}
     await acquire(run, "l1", one)

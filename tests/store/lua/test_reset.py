@@ -16,6 +16,6 @@ async def test_all_marks_go_and_leases_and_minute_stay(run: Run, store: Store):
         await release(run, f"x{number}", outcome, duration_ms=5000)
     assert await run("reset", [KEYS[1]]) >= 4
     assert await run("reset", [KEYS[1]]) == 0
-    assert await run("inspect", KEYS, NOW) == [[1, 0, 0, 0, 0, b"", 0]]
+    assert await run("inspect", KEYS, NOW) == [[1, 0, 0, 0, 0, b"", 0, 0]]
     assert await store.command("HGET", keys_of("a")[1], "window_tokens") == b"7"
     assert (await acquire(run, "l2", ONE))[0] == b"leased"
