@@ -16,7 +16,7 @@ from typing import Any
 import structlog
 from aiohttp import http_parser
 
-from service import __version__, accounts_cli, batches_cli, doctor, keys_cli
+from service import __version__, accounts_cli, batches_cli, doctor, keys_cli, usage_cli
 from service.allocator import give_large_blocks_back
 from service.app import Gateway, running, working
 from service.config import Config
@@ -74,6 +74,8 @@ def _parser() -> argparse.ArgumentParser:
     look.add_argument("--data-dir", type=Path, default=Path(".mimo-gateway"))
     issued = _command(commands, "keys", _keys, "create, list and revoke API keys that are kept in Redis")
     keys_cli.add_arguments(issued, Path(".mimo-gateway"))
+    usage = _command(commands, "usage", _usage, "what was used and what it cost, by day, key and model")
+    usage_cli.add_arguments(usage, Path(".mimo-gateway"))
     accounts = _command(commands, "accounts", _accounts, "see, test, import and reset accounts")
     accounts_cli.add_arguments(accounts, Path(".mimo-gateway"))
     return parser
@@ -307,6 +309,10 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 def _keys(arguments: argparse.Namespace) -> int:
     return _run(keys_cli.run(_config(arguments.config), arguments, print))
+
+
+def _usage(arguments: argparse.Namespace) -> int:
+    return _run(usage_cli.run(_config(arguments.config), arguments, print))
 
 
 def _accounts(arguments: argparse.Namespace) -> int:

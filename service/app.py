@@ -34,6 +34,7 @@ from service.gateway.recovery import PROBE_INTERVAL_S, Recovery
 from service.gateway.responses import Responses
 from service.gateway.speech import Speech
 from service.gateway.system import RandomIds, SystemClock
+from service.gateway.usage import UsageReports
 from service.simulator import Simulator, SimulatorOptions
 from service.store.accounts import RedisAccounts
 from service.store.api_keys import RedisKeyRegistry
@@ -46,6 +47,7 @@ from service.store.models import RedisModelCatalogue
 from service.store.objects import RedisObjects
 from service.store.reasoning import RedisReasoning
 from service.store.response_events import RedisResponseEvents
+from service.store.usage import RedisUsage
 from service.telemetry import looplag
 from service.telemetry.metrics import Metrics
 from service.upstream.http import Http, client_session
@@ -195,7 +197,7 @@ def _reconfigure(services: Services, config: Config) -> None:
     services.models.reconfigure(config.mimo_accounts, offered=config.models, aliases=config.model_aliases)
     services.limits = config.limits
     services.chat.policy = _chat_policy(config)
-    services.speech.prices = SHIPPED.overridden(config.prices)
+    services.speech.prices = services.usage.prices = SHIPPED.overridden(config.prices)
     services.background.spawn(services.models.refresh(), name="model_discovery")
 
 
@@ -323,6 +325,7 @@ async def _wired(
         batches=batches,
         files=files,
         speech=speech,
+        usage=UsageReports(RedisUsage(store), clock=clock, prices=SHIPPED.overridden(config.prices)),
         metrics=metrics,
         background=background,
         clock=clock,

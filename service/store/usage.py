@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import date, timedelta
 
 from service.core.usage import Booked
@@ -21,9 +21,7 @@ class RedisUsage:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def booked(
-        self, first: date, last: date, *, key_ids: Collection[str] | None = None
-    ) -> Sequence[Booked]:
+    async def booked(self, first: date, last: date) -> Sequence[Booked]:
         """See `ports.UsageReader`."""
         days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
         used = await self._hashes([keys.usage_day(day) for day in days])
@@ -32,7 +30,6 @@ class RedisUsage:
             (day, key_id.decode())
             for day, names_of_day in zip(days, used, strict=True)
             for key_id in names_of_day
-            if key_ids is None or key_id.decode() in key_ids
         ]
         rows = await self._hashes([keys.usage(key_id, day) for day, key_id in wanted])
         return [

@@ -19,6 +19,7 @@ from service.gateway.ports import Clock, Ids, Objects, StoreHealth
 from service.gateway.responses import Responses
 from service.gateway.speech import Speech
 from service.gateway.tokenizer import TokenCounter
+from service.gateway.usage import UsageReports
 from service.telemetry.metrics import Metrics
 from service.telemetry.record import RequestRecord
 from service.web.drain import OpenRequests
@@ -39,6 +40,7 @@ class Services:
     batches: Batches
     files: Files
     speech: Speech
+    usage: UsageReports
     metrics: Metrics
     background: Background
     clock: Clock

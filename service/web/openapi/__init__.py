@@ -1,12 +1,13 @@
 """The gateway's own description: `/openapi.json`, as OpenAPI 3.1.
 
-One JSON fragment for each area stands in `fragments/` (chat.json, messages.json, …, admin.json). A fragment has
-`paths` and `components` as OpenAPI knows them; names are unique over all fragments, and references lead anywhere
-(`#/components/schemas/Name`). Three words of ours stand in operations and paths and are replaced here:
+One JSON fragment for each area stands in `fragments/` (chat.json, messages.json, …, admin.json). A fragment
+has `paths` and `components` as OpenAPI knows them; names are unique over all fragments, and references lead
+anywhere (`#/components/schemas/Name`). Three words of ours stand in operations and paths and are replaced
+here:
 
 - `"x-errors": ["openai", "upstream"]` in an operation: the dialect whose error shape it answers with (openai,
-  anthropic, or models: either) and how far its work leads (`local`, `store`, `upstream`, `admin`). It becomes one
-  response for each status that such work may end with;
+  anthropic, or models: either) and how far its work leads (`local`, `store`, `upstream`, `admin`). It becomes
+  one response for each status that such work may end with;
 - `"x-also-at": ["/anthropic/v1/messages"]` in a path: the same operations under other paths;
 - `"x-open": true` in an operation: no API key is asked for.
 
