@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from service.core.mimoml.arguments import Arguments, Parameter, Scraps, Tool, members_of
+from service.core.mimoml.characters import CLOSE_BRACKETS, OPEN_BRACKETS
 from service.core.mimoml.elements import value_of_elements
-from service.core.mimoml.grammar import (
-    CLOSE_BRACKETS,
-    OPEN_BRACKETS,
-    STRUCTURE,
-    Answer,
-    Kind,
-    Tag,
-    decode_entities,
-)
+from service.core.mimoml.entities import decode_entities
+from service.core.mimoml.grammar import STRUCTURE, Kind, Tag
 from service.core.mimoml.jsontext import JSONValue, decode_loose
+from service.core.mimoml.patterns import Answer
 from service.core.mimoml.state import BLANKS, NO_TOOL, Mode, State, nowhere
 from service.core.mimoml.values import Status, ValueReader
 

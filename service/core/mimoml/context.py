@@ -21,7 +21,7 @@ from __future__ import annotations
 import re
 from enum import Enum
 
-from service.core.mimoml.grammar import OPEN_BRACKETS
+from service.core.mimoml.characters import OPEN_BRACKETS
 
 _IN_TEXT = re.compile(f"[{OPEN_BRACKETS}`\n\\\\]")
 _IN_SPAN = re.compile("[`\n]")

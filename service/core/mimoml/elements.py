@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from service.core.mimoml.grammar import decode_entities
+from service.core.mimoml.entities import decode_entities
 from service.core.mimoml.jsontext import MAX_DEPTH, JSONValue
 from service.core.mimoml.names import Names
 from service.core.mimoml.schema import ANYTHING, Schema, value_of_text

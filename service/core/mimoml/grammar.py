@@ -6,10 +6,7 @@ A tag is looked for at an opening angle bracket and nowhere else. The recogniser
 - MAYBE  the text ends before that is known: hold what there is, ask again with more;
 - a Tag  it is one, and it ends at `end`.
 
-MAYBE is exact: it is given only where some continuation would make a tag. To have that without writing the
-grammar twice, it is built from parts that each know two patterns: `full` matches the part, `partial` matches
-a proper beginning of it that reaches the end of the text. A sequence's partial is "the first part's partial,
-or the first part and the partial of the rest"; so both patterns come from one description.
+MAYBE is exact: it is given only where some continuation would make a tag (patterns.py says how).
 
     tag       = open noise? [prefix gap] word rest        closing tags: one slash, before or after the prefix
     open      = "<" | "<<"                                CJK angle brackets are read as "<" and ">"
@@ -27,16 +24,12 @@ holds is bounded too (about 5 KB, reached by an attribute that long only)."""
 from __future__ import annotations
 
 import re
-import unicodedata
 from dataclasses import dataclass
 from enum import Enum
 
-
-class Answer(Enum):
-    """What the recogniser says when it has no tag."""
-
-    NO = "no"
-    MAYBE = "maybe"
+from service.core.mimoml.characters import ASCII, NOT_ASCII, ZERO_WIDTH
+from service.core.mimoml.entities import decode_entities
+from service.core.mimoml.patterns import Answer, Part, alt, before, one, opt, seq, some, up_to, word
 
 
 class Kind(Enum):
@@ -76,130 +69,9 @@ class Tag:
         return 'form="json"' in self.word
 
 
-# --- characters ---------------------------------------------------------------------------------------------
-
-OPEN_BRACKETS = "<＜﹤〈《⟨〈"
-CLOSE_BRACKETS = ">＞﹥〉》⟩〉"
-_ZERO_WIDTH = "\0\u00ad\u034f\u180e\u200b\u200c\u200d\u200e\u200f\u2060\u2061\u2062\u2063\u2064\ufe0f\ufeff"
-_FOREIGN_PREFIXES = ("antml", "tml")
-
-
-def _ascii_by_character() -> dict[int, str]:
-    """Characters that are read as another one inside a tag; zero-width ones map to ""."""
-    table: dict[int, str] = {}
-    ranges = ((0xFF01, 0xFF5E), (0x1D400, 0x1D7FF), (0x2100, 0x214F), (0x24B6, 0x24E9), (0xAA, 0xBA))
-    for first, last in ranges:
-        for code in range(first, last + 1):
-            plain = unicodedata.normalize("NFKC", chr(code))
-            if len(plain) == 1 and plain.isascii():
-                table[code] = plain
-    groups = (
-        ("<", OPEN_BRACKETS[1:]),
-        (">", CLOSE_BRACKETS[1:]),
-        ("|", "｜¦‖│┃∣￨"),
-        (";", "！、▁"),  # noise of its own: a plain "!" after "<" opens a comment, not a tag
-        ('"', "“”„‟＂«»「」"),
-        ("'", "‘’‚‛＇"),
-        (" ", "\u00a0\u3000"),
-        ("", _ZERO_WIDTH),
-    )
-    for plain, characters in groups:
-        table.update(dict.fromkeys(map(ord, characters), plain))
-    return table
-
-
-_ASCII = _ascii_by_character()
-_NOT_ASCII = re.compile("[^\x01-\x7f]")
-
-
-# --- entities -----------------------------------------------------------------------------------------------
-
-_ENTITIES = {"lt": "<", "gt": ">", "amp": "&", "quot": '"', "apos": "'"}
-ENTITY = re.compile(r"&(?:(lt|gt|amp|quot|apos)|#([0-9]{1,7})|#[xX]([0-9a-fA-F]{1,6}));")
-_ENTITY_BEGINNING = re.compile(r"&[#a-zA-Z0-9]{0,9}\Z")
-
-
-def decode_entities(text: str) -> str:
-    """XML's five entities and character references, once. Anything else after "&" is itself."""
-    return ENTITY.sub(_decoded, text) if "&" in text else text
-
-
-def _decoded(match: re.Match[str]) -> str:
-    name, decimal, hexadecimal = match.groups()
-    if name is not None:
-        return _ENTITIES[name]
-    code = int(decimal) if decimal is not None else int(hexadecimal, 16)
-    is_character = 0 < code <= 0x10FFFF and not 0xD800 <= code <= 0xDFFF
-    return chr(code) if is_character else match.group()
-
-
-def entity_beginning(text: str) -> int:
-    """Where an entity begins that the end of the text cuts; the text's length when none does."""
-    match = _ENTITY_BEGINNING.search(text, max(0, len(text) - 10))
-    return match.start() if match else len(text)
-
-
-# --- patterns that know their beginnings --------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A piece of grammar: `full` matches it, `partial` a proper beginning of it at the end of the text."""
-
-    full: str
-    partial: str
-
-
-def one(characters: str) -> Part:
-    """One character of a class."""
-    return Part(characters, r"\Z")
-
-
-def some(characters: str, low: int, high: int) -> Part:
-    """`low` to `high` characters of a class."""
-    return Part(f"{characters}{{{low},{high}}}", rf"{characters}{{0,{high - 1}}}\Z")
-
-
-def word(text: str) -> Part:
-    """These very letters (in any case, where the pattern is compiled so)."""
-    return seq(*map(one, map(re.escape, text)))
-
-
-def seq(*parts: Part) -> Part:
-    """One after the other."""
-    partial = parts[-1].partial
-    for part in reversed(parts[:-1]):
-        partial = f"(?:{part.partial}|{part.full}{partial})"
-    return Part("".join(part.full for part in parts), partial)
-
-
-def alt(*parts: Part) -> Part:
-    """Any one of them."""
-    return Part(
-        "(?:" + "|".join(part.full for part in parts) + ")",
-        "(?:" + "|".join(part.partial for part in parts) + ")",
-    )
-
-
-def opt(part: Part) -> Part:
-    """It, or nothing."""
-    return Part(f"(?:{part.full})?", part.partial)
-
-
-def before(characters: str) -> Part:
-    """Nothing, where one of these characters comes next."""
-    return Part(f"(?={characters})", r"\Z")
-
-
-def up_to(part: Part, times: int) -> Part:
-    """It, from none to `times` times."""
-    result = opt(part)
-    for _ in range(times - 1):
-        result = opt(seq(part, result))
-    return result
-
-
 # --- the grammar --------------------------------------------------------------------------------------------
+
+_FOREIGN_PREFIXES = ("antml", "tml")
 
 _BLANK = some(r"[ \t\r\n]", 0, 64)
 _BRACKET = seq(one("<"), opt(one("<")))
@@ -292,7 +164,7 @@ _KIND_BY_GROUP = {
 
 
 _MAY_END = re.compile(r"[<>\[]")  # no tag ends without one of these in it or behind it
-_MAX_ZERO_WIDTH = 32  # such characters in one tag
+_MAXZERO_WIDTH = 32  # such characters in one tag
 _MAX_TAG = 8192  # characters; more than the longest tag
 
 
@@ -326,9 +198,9 @@ class Vocabulary:
         following = text[position + 1 : position + 3]
         if following[:1] in self._never or following == "<<":
             return Answer.NO
-        if following and following[0] > "\x7f" and ord(following[0]) not in _ASCII:
+        if following and following[0] > "\x7f" and ord(following[0]) not in ASCII:
             return Answer.NO
-        foreign = _NOT_ASCII.search(text, position, position + 96)
+        foreign = NOT_ASCII.search(text, position, position + 96)
         if foreign is None:
             return self._ask(text, position, is_final)
         if foreign.start() > position:
@@ -360,7 +232,7 @@ class Vocabulary:
     def _ask_window(self, text: str, position: int, length: int, is_final: bool) -> Tag | Answer:
         window = text[position : position + length]
         plain, origin = _plain(window)
-        if len(window) - len(plain) > _MAX_ZERO_WIDTH:
+        if len(window) - len(plain) > _MAXZERO_WIDTH:
             return Answer.NO
         match = self._full.match(plain)
         if match is not None:
@@ -375,7 +247,7 @@ def _plain(window: str) -> tuple[str, list[int]]:
     characters: list[str] = []
     origin: list[int] = []
     for index, character in enumerate(window):
-        plain = _ASCII.get(ord(character), character)
+        plain = ASCII.get(ord(character), character)
         if plain:
             characters.append(plain)
             origin.append(index)
@@ -412,7 +284,7 @@ def _tag(
         raw = plain[first:last]
         if origin is not None:
             raw = window[origin[first] : origin[last - 1] + 1] if last > first else ""
-            raw = "".join(c for c in raw if c not in _ZERO_WIDTH)
+            raw = "".join(c for c in raw if c not in ZERO_WIDTH)
         tag.name, tag.is_native = decode_entities(raw), is_native
         if kind is Kind.WRAPPER:
             tag.kind, tag.is_wrapping = Kind.CALL, True
@@ -438,84 +310,6 @@ def _name_span(text: str, group: str) -> tuple[tuple[int, int] | None, bool]:
     bare = _BARE.match(text, start.end())
     return (bare.span() if bare else None), is_native
 
-
-# --- JSON that makes a call ---------------------------------------------------------------------------------
-
-_QUOTE = one("[\"'“”]")
-_KEYS = alt(
-    *map(word, ("name", "arguments", "parameters", "function", "type", "id", "tool", "input", "args"))
-)
-_COLON = seq(_BLANK, one(":"), _BLANK)
-_NAME_MEMBER = seq(
-    _QUOTE, alt(word("name"), word("tool")), _QUOTE, _COLON, _QUOTE, some("[^\"'“”\n]", 1, 256), _QUOTE
-)
-_SMALL_MEMBER = seq(
-    _QUOTE, alt(word("type"), word("id")), _QUOTE, _COLON, _QUOTE, some("[^\"'\n]", 0, 64), _QUOTE
-)
-_COMMA = seq(_BLANK, one(","), _BLANK)
-_ARGUMENTS_KEY = seq(
-    _QUOTE,
-    alt(*map(word, ("arguments", "parameters", "input", "args"))),
-    _QUOTE,
-    _COLON,
-)
-_JSON_OPEN = seq(one(r"\{"), _BLANK)
-_FENCE_LINE = seq(
-    alt(some("`", 3, 8), some("~", 3, 8)),
-    some(r"[ \t]", 0, 4),
-    opt(alt(*map(word, ("json", "tool_call", "tool_calls", "tool_code")))),
-    some(r"[ \t\r]", 0, 4),
-    one(r"\n"),
-    _BLANK,
-)
-
-
-class Pattern:
-    """A part, ready to be asked with three answers."""
-
-    __slots__ = ("_full", "_partial")
-
-    def __init__(self, part: Part, flags: re.RegexFlag = re.NOFLAG) -> None:
-        self._full = re.compile(part.full, flags)
-        self._partial = re.compile(part.partial, flags)
-
-    def ask(self, text: str, position: int, *, is_final: bool = False) -> re.Match[str] | Answer:
-        """The match at `position`, MAYBE where more text could make one, else NO."""
-        match = self._full.match(text, position)
-        if match is not None:
-            return match
-        is_open = not is_final and self._partial.match(text, position) is not None
-        return Answer.MAYBE if is_open else Answer.NO
-
-
-# `{"name": "x", "arguments": `: what announces a call in JSON.
-JSON_HEAD = Pattern(
-    seq(_JSON_OPEN, up_to(seq(_SMALL_MEMBER, _COMMA), 2), _NAME_MEMBER, _COMMA, _ARGUMENTS_KEY)
-)
-# Any first key that a call's JSON may begin with.
-JSON_BEGINNING = Pattern(seq(_JSON_OPEN, _QUOTE, _KEYS, _QUOTE, _COLON))
-# The same at the beginning of an answer, fenced or not; a name must be read whole.
-WHOLE_BEGINNING = Pattern(
-    seq(
-        opt(_FENCE_LINE),
-        _JSON_OPEN,
-        alt(
-            _NAME_MEMBER,
-            seq(_QUOTE, alt(*map(word, ("arguments", "parameters", "type", "id", "function"))), _QUOTE),
-        ),
-    )
-)
-LINE_HEAD = Pattern(
-    seq(
-        word("TOOL_CALL"),
-        some(r"[ \t]", 0, 4),
-        one(":"),
-        some(r"[ \t]", 0, 16),
-        some(r"[\w.\-]", 1, 256),
-        one(r"\("),
-    )
-)
-JSON_NAME = re.compile("[\"'“”](?:name|tool)[\"'“”][ \t\r\n]*:[ \t\r\n]*[\"'“”]([^\"'“”\n]{1,256})")
 
 STARTERS = Vocabulary(opens="none wrapper invoke function think")
 STRUCTURE = Vocabulary(

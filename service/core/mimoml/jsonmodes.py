@@ -5,18 +5,13 @@ from __future__ import annotations
 import re
 
 from service.core.mimoml.arguments import Tool, members_of
+from service.core.mimoml.callheads import JSON_BEGINNING, JSON_HEAD, JSON_NAME
 from service.core.mimoml.callmodes import CallModes
-from service.core.mimoml.grammar import (
-    JSON_BEGINNING,
-    JSON_HEAD,
-    JSON_NAME,
-    STRUCTURE,
-    Answer,
-    Tag,
-)
+from service.core.mimoml.grammar import STRUCTURE, Tag
 from service.core.mimoml.jsonstream import JSONStream
 from service.core.mimoml.jsontext import JSONValue, decode_loose
 from service.core.mimoml.linecall import Nesting, StringDecoder
+from service.core.mimoml.patterns import Answer
 from service.core.mimoml.state import Mode
 
 _STRING_BEGINS_OBJECT = re.compile(r'"(?:[ \t\r\n]|\\[nrt])*\{')

@@ -26,7 +26,7 @@ from service.core.events import (
     UsageReport,
 )
 from service.core.mimoml.arguments import Toolbox
-from service.core.mimoml.grammar import OPEN_BRACKETS
+from service.core.mimoml.characters import OPEN_BRACKETS
 from service.core.mimoml.machine import Machine
 from service.core.mimoml.outlet import Outlet, SievePolicy
 from service.core.mimoml.urls import URLRestorer

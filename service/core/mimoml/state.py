@@ -11,11 +11,13 @@ import re
 from enum import IntEnum
 
 from service.core.mimoml.arguments import Arguments, Parameter, Scraps, Tool, Toolbox
+from service.core.mimoml.characters import CLOSE_BRACKETS
 from service.core.mimoml.context import Context
-from service.core.mimoml.grammar import CLOSE_BRACKETS, Answer, Kind, Tag, Vocabulary
+from service.core.mimoml.grammar import Kind, Tag, Vocabulary
 from service.core.mimoml.jsonstream import JSONStream
 from service.core.mimoml.linecall import Nesting, StringDecoder
 from service.core.mimoml.outlet import Outlet, SievePolicy
+from service.core.mimoml.patterns import Answer
 from service.core.mimoml.schema import ANYTHING
 from service.core.mimoml.values import ValueReader
 

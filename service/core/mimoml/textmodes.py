@@ -6,22 +6,15 @@ from __future__ import annotations
 import re
 
 from service.core.mimoml.arguments import Tool
+from service.core.mimoml.callheads import JSON_NAME, LINE_HEAD, WHOLE_BEGINNING
 from service.core.mimoml.callmodes import markup_of
+from service.core.mimoml.characters import OPEN_BRACKETS
 from service.core.mimoml.context import Context
-from service.core.mimoml.grammar import (
-    JSON_NAME,
-    LINE_HEAD,
-    OPEN_BRACKETS,
-    STARTERS,
-    THINK_END,
-    WHOLE_BEGINNING,
-    Answer,
-    Kind,
-    Tag,
-)
+from service.core.mimoml.grammar import STARTERS, THINK_END, Kind, Tag
 from service.core.mimoml.jsonmodes import JSONModes
 from service.core.mimoml.jsontext import JSONValue
 from service.core.mimoml.linecall import Nesting, arguments_of_line
+from service.core.mimoml.patterns import Answer
 from service.core.mimoml.schema import coerced, value_of_text
 from service.core.mimoml.state import BLANKS, Mode
 

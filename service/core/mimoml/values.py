@@ -24,19 +24,11 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Protocol
 
-from service.core.mimoml.grammar import (
-    CLOSE_BRACKETS,
-    CLOSERS,
-    ENTITY,
-    OPEN_BRACKETS,
-    STRUCTURE,
-    Answer,
-    Kind,
-    Tag,
-    decode_entities,
-    entity_beginning,
-)
+from service.core.mimoml.characters import CLOSE_BRACKETS, OPEN_BRACKETS
+from service.core.mimoml.entities import ENTITY, decode_entities, entity_beginning
+from service.core.mimoml.grammar import CLOSERS, STRUCTURE, Kind, Tag
 from service.core.mimoml.jsontext import past
+from service.core.mimoml.patterns import Answer
 
 _BLANKS = re.compile("[ \t\r\n]*")
 _MAX_LAYOUT = 256  # blanks behind a closer that are looked past; more than that count as an end
