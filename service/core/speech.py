@@ -1,4 +1,4 @@
-"""Speech as OpenAI's audio routes ask for it: values, and the request bodies that make them.
+"""Speech as OpenAI's audio routes ask for it: values, the request bodies that make them, and sound in pieces.
 
 MiMo has neither route; its speech is chat-shaped on the platform and a task in the studio (mimo-api.md 1.8,
 5.6), which `core.upstreams.speech` encodes. Source of the bodies: openai-python 3.52 types/audio, read
@@ -7,21 +7,25 @@ MiMo has neither route; its speech is chat-shaped on the platform and a task in 
 
 from __future__ import annotations
 
+import base64
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from service.core.errors import InvalidRequest, ModelNotFound
+from service.core.events import Failed, Finish, UsageReport
 from service.core.json_body import (
     decode_object,
     missing,
     optional_number,
     optional_string,
+    path_of,
     required_string,
     wrong_value,
 )
 from service.core.models import normalised
+from service.core.notes import Note, NoteKind
 
 TTS, VOICE_CLONE, VOICE_DESIGN = "mimo-v2.5-tts", "mimo-v2.5-tts-voiceclone", "mimo-v2.5-tts-voicedesign"
 ASR = "mimo-v2.5-asr"
@@ -34,6 +38,7 @@ VOICE_BY_OPENAI_NAME: Mapping[str, str] = {
     **{"sage": "Chloe", "ash": "Milo", "fable": "Milo", "verse": "Milo", "ballad": "Dean"},
     **{"echo": "Dean", "onyx": "Dean", "cedar": "Dean"},
 }
+_STREAM_FORMATS = ("audio", "sse")
 _SPEAKING = re.compile(r"tts-1(-hd)?(-\d+)?|gpt-4o-mini-tts(-[\d-]+)?|mimo-v2\.?5?-tts")
 _HEARING = re.compile(r"whisper-1|gpt-4o(-mini)?-transcribe(-[\w-]+)?|mimo-v2\.5-asr")
 _SAMPLE = re.compile(r"data:audio/(?:mpeg|mp3|wav);base64,[A-Za-z0-9+/]+={0,2}")
@@ -47,6 +52,7 @@ class AudioFormat(StrEnum):
     PCM = "pcm"
 
 
+_FORMATS = tuple(map(str, AudioFormat))
 CONTENT_TYPE: Mapping[AudioFormat, str] = {
     AudioFormat.WAV: "audio/wav",
     AudioFormat.MP3: "audio/mpeg",
@@ -57,14 +63,33 @@ CONTENT_TYPE: Mapping[AudioFormat, str] = {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeechRequest:
     """What to say and how. `audio_format` None: the client did not say, so the wire chooses (mp3, else wav).
-    `voice` is MiMo's name, a data URL of a sample for the cloning model, None for the designing one."""
+    `voice` is MiMo's name, a data URL of a sample for the cloning model, None for the designing one.
+
+    `words_text`: the designing model is to find better words, or, where `text` is "", words of its own; the
+    platform alone can. `sampling` holds the platform's parameters of that name. `streams_events`: the client
+    wants events, not bare sound. `format_at` is the path of the field that named the format, for errors."""
 
     model: str
     text: str
     style: str = ""
     voice: str | None = None
     audio_format: AudioFormat | None = None
+    words_text: bool = False
+    sampling: Mapping[str, float] = field(default_factory=dict)
+    streams_events: bool = False
+    format_at: str = field(default="response_format", compare=False)
     notes: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Sound:
+    """More of the sound: bytes of the format that was asked for."""
+
+    data: bytes
+
+
+# What a stream of speech consists of: sound, the usage where it is known, and one end.
+SpeechEvent = Sound | UsageReport | Finish | Failed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,44 +111,57 @@ class Transcript:
 def decode_speech(body: bytes) -> SpeechRequest:
     """The body of `POST /v1/audio/speech`. Raises InvalidRequest naming the field, ModelNotFound."""
     fields = decode_object(body)
-    model = _speaking_model(required_string(fields, "model"))
-    text = required_string(fields, "input")
-    if not text.strip():
-        raise InvalidRequest("Invalid 'input': it must not be empty.", param="input", code="empty_string")
-    if len(text) > MAX_INPUT_CHARS:
-        raise InvalidRequest(
-            f"Invalid 'input': it is longer than {MAX_INPUT_CHARS} characters.",
-            param="input",
-            code="string_above_max_length",
-        )
+    model = speaking_model(required_string(fields, "model"))
+    text = spoken_text(required_string(fields, "input"), "input")
     style = optional_string(fields, "instructions") or ""
-    if optional_string(fields, "stream_format") not in (None, "audio"):
-        raise wrong_value(fields["stream_format"], "stream_format", ("audio",))
+    stream_format = optional_string(fields, "stream_format") or "audio"
+    if stream_format not in _STREAM_FORMATS:
+        raise wrong_value(stream_format, "stream_format", _STREAM_FORMATS)
     speed = optional_number(fields, "speed", minimum=0.25, maximum=4.0)
-    notes = () if speed in (None, 1) else ("speed is not a parameter of MiMo and was left out",)
+    notes = () if speed in (None, 1) else (Note("speed is not a parameter of MiMo and was left out", NoteKind.FIELD_DROPPED),)
     if model == VOICE_DESIGN and not style.strip():
         raise InvalidRequest(
             f"The model {model} needs the voice described in 'instructions'.",
             param="instructions",
             code="missing_required_parameter",
         )
+    sent = optional_string(fields, "response_format")
     return SpeechRequest(
         model=model,
         text=text,
         style=style,
-        voice=_voice(fields, model),
-        audio_format=_audio_format(fields),
+        voice=voice_of(fields, model),
+        audio_format=None if sent is None else audio_format_of(sent, "response_format", _FORMATS),
+        streams_events=stream_format == "sse",
         notes=notes,
     )
 
 
-def _speaking_model(name: str) -> str:
+def spoken_text(text: str, param: str) -> str:
+    """The text, which must have words and an end. Raises InvalidRequest."""
+    if not text.strip():
+        raise InvalidRequest(f"Invalid '{param}': it must not be empty.", param=param, code="empty_string")
+    if len(text) > MAX_INPUT_CHARS:
+        raise InvalidRequest(
+            f"Invalid '{param}': it is longer than {MAX_INPUT_CHARS} characters.",
+            param=param,
+            code="string_above_max_length",
+        )
+    return text
+
+
+def speaks(name: str) -> bool:
+    """Whether a client's name means one of the speaking models."""
     plain = normalised(name)
-    if plain in (VOICE_CLONE, VOICE_DESIGN):
-        return plain
-    if not _SPEAKING.fullmatch(plain):
+    return plain in (VOICE_CLONE, VOICE_DESIGN) or _SPEAKING.fullmatch(plain) is not None
+
+
+def speaking_model(name: str) -> str:
+    """The speaking model that a client's name means. Raises ModelNotFound."""
+    if not speaks(name):
         raise ModelNotFound(name)
-    return TTS
+    plain = normalised(name)
+    return plain if plain in (VOICE_CLONE, VOICE_DESIGN) else TTS
 
 
 def hearing_model(name: str) -> str:
@@ -133,21 +171,22 @@ def hearing_model(name: str) -> str:
     return ASR
 
 
-def _voice(fields: Mapping[str, object], model: str) -> str | None:
-    sent = fields.get("voice")
+def voice_of(fields: Mapping[str, object], model: str, at: str = "") -> str | None:
+    """What `voice` of the object at `at` means to the model. Raises InvalidRequest."""
+    sent, param = fields.get("voice"), path_of(at, "voice")
     if isinstance(sent, dict):
-        name = optional_string(sent, "id", "voice")
+        name = optional_string(sent, "id", param)
     else:
-        name = optional_string(fields, "voice")
+        name = optional_string(fields, "voice", at)
     if model == VOICE_DESIGN:  # the description is the voice; clients that must send a name send any
         return None
     if model == VOICE_CLONE:
         if name is None:
-            raise missing("voice")
+            raise missing(param)
         if not _SAMPLE.fullmatch(name):
             raise InvalidRequest(
-                "Invalid 'voice': expected a data URL with an mp3 or wav sample, base64.",
-                param="voice",
+                f"Invalid '{param}': expected a data URL with an mp3 or wav sample, base64.",
+                param=param,
                 code="invalid_value",
             )
         return name.replace("data:audio/mp3;", "data:audio/mpeg;", 1)
@@ -155,17 +194,15 @@ def _voice(fields: Mapping[str, object], model: str) -> str | None:
         return VOICES[0]
     voice = VOICE_BY_OPENAI_NAME.get(name.lower(), name)
     if voice not in VOICES:
-        raise wrong_value(name, "voice", (*VOICES, *VOICE_BY_OPENAI_NAME))
+        raise wrong_value(name, param, (*VOICES, *VOICE_BY_OPENAI_NAME))
     return voice
 
 
-def _audio_format(fields: Mapping[str, object]) -> AudioFormat | None:
-    sent = optional_string(fields, "response_format")
-    if sent is None:
-        return None
-    if sent not in tuple(AudioFormat):
-        raise wrong_value(sent, "response_format", tuple(AudioFormat))
-    return AudioFormat(sent)
+def audio_format_of(sent: str, param: str, known: Collection[str]) -> AudioFormat:
+    """The format of that name; `pcm16` is what Chat calls PCM. Raises InvalidRequest for one not `known`."""
+    if sent not in known:
+        raise wrong_value(sent, param, known)
+    return AudioFormat.PCM if sent == "pcm16" else AudioFormat(sent)
 
 
 def clip_type(content: bytes, declared: str, filename: str) -> str:
@@ -178,3 +215,31 @@ def clip_type(content: bytes, declared: str, filename: str) -> str:
     if words[0] in ("audio/mpeg", "audio/mp3") or words[1].endswith(".mp3"):
         return "audio/mpeg"
     raise InvalidRequest("The file must be an mp3 or wav clip.", param="file", code="unsupported_file")
+
+
+# --- streams ------------------------------------------------------------------------------------------------
+
+# Whole samples and whole groups of base64: each piece can be read alone, and all of them joined.
+_GROUP_BYTES = 6
+_MAX_PIECE_BYTES = 32 << 10
+
+
+class Base64Pieces:
+    """Sound -> base64, in pieces that may be decoded one by one or joined first, whatever the cuts were."""
+
+    def __init__(self) -> None:
+        self._held = b""
+
+    def feed(self, sound: bytes) -> Iterator[str]:
+        """The pieces that `sound` completes, 32 KB each at most."""
+        sound = self._held + sound
+        end = len(sound) - len(sound) % _GROUP_BYTES
+        self._held = sound[end:]
+        step = _MAX_PIECE_BYTES - _MAX_PIECE_BYTES % _GROUP_BYTES
+        for start in range(0, end, step):
+            yield base64.b64encode(sound[start : min(start + step, end)]).decode()
+
+    def finish(self) -> str:
+        """The last bytes; "" when there are none."""
+        held, self._held = self._held, b""
+        return base64.b64encode(held).decode()

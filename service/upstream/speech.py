@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Sequence
 
 import aiohttp
 
@@ -12,7 +11,7 @@ from service.config import Account
 from service.core.conversation import Media, MediaKind
 from service.core.dialects.openai_chat.stream import StreamDecoder
 from service.core.errors import InvalidRequest, UpstreamTimeout
-from service.core.events import Usage
+from service.core.events import Finish, FinishReason, Usage
 from service.core.speech import (
     VOICE_CLONE,
     AudioFormat,
@@ -54,11 +53,18 @@ class PlatformCall:
         self._decoder = decoder
         self._has_ended = False
         self.audio_format = audio_format
-        self.notes: Sequence[str] = ()
 
     @property
     def usage(self) -> Usage | None:
         return self._decoder.usage
+
+    @property
+    def finish(self) -> Finish:
+        return self._decoder.finish_told
+
+    @property
+    def worded(self) -> str:
+        return self._decoder.worded
 
     async def read(self) -> bytes:
         while not self._has_ended:
@@ -80,7 +86,8 @@ class WholeCall:
         self._audio = audio
         self.audio_format = audio_format
         self.usage: Usage | None = None
-        self.notes: Sequence[str] = ()
+        self.finish = Finish(FinishReason.STOP)
+        self.worded = ""
 
     async def read(self) -> bytes:
         audio, self._audio = self._audio, b""

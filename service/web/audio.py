@@ -1,14 +1,18 @@
-"""`POST /v1/audio/speech` and `POST /v1/audio/transcriptions`."""
+"""`POST /v1/audio/speech` and `POST /v1/audio/transcriptions`, and chats that are answered in sound."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import orjson
 from aiohttp import BodyPartReader, web
 
+from service.core.completion import AnswerHead
+from service.core.dialects.openai_chat.audio import SpeechChunkEncoder, decode_chat_speech, encode_speech
+from service.core.dialects.openai_chat.speech_stream import SpeechEncoder
 from service.core.errors import BodyTooLarge, GatewayError, InvalidRequest
 from service.core.json_body import missing, wrong_value
 from service.core.speech import (
@@ -20,9 +24,11 @@ from service.core.speech import (
     decode_speech,
     hearing_model,
 )
+from service.gateway.speech import Spoken
 from service.web.body import read_body
 from service.web.context import API_KEY, RECORD, SERVICES
-from service.web.headers import REQUEST_ID, notes_header
+from service.web.headers import REQUEST_ID, notes_header, openai_limit_headers
+from service.web.stream import ClientStream, write_in_time
 
 _FORMATS = ("json", "text", "verbose_json")
 _LANGUAGES = ("auto", "zh", "en")
@@ -31,36 +37,80 @@ _READ_BYTES = 64 << 10
 
 
 async def speech(request: web.Request) -> web.StreamResponse:
-    """The sound: streamed as it comes for pcm, whole for wav and mp3."""
+    """The sound: as events where they are asked for, streamed as it comes for pcm, whole for wav and mp3."""
     services, record = request.app[SERVICES], request[RECORD]
     asked = decode_speech(await read_body(request))
-    async with services.speech.spoken(asked, key=request[API_KEY], record=record) as spoken:
-        headers = {
-            REQUEST_ID: record.request_id,
-            **notes_header(record.notes),
-            "Content-Type": CONTENT_TYPE[spoken.audio_format],
-        }
-        if spoken.audio_format is not AudioFormat.PCM:
-            body = b"".join([spoken.first, *[piece async for piece in spoken.rest()]])
-            record.bytes_out = len(body)
-            return web.Response(body=body, headers=headers)
+    if asked.streams_events:
         record.streams = True
-        response = web.StreamResponse(headers=headers)
-        await response.prepare(request)
-        await response.write(spoken.first)
-        record.bytes_out = len(spoken.first)
-        try:
-            async for piece in spoken.rest():
-                await response.write(piece)
-                record.bytes_out += len(piece)
-        except GatewayError as error:
-            # Sound has no place for an error: the connection breaks, so that nobody takes half for the whole.
-            record.error = error
-            if request.transport is not None:
-                request.transport.abort()
-            return response
-        await response.write_eof()
+        speaking = services.speech.stream(asked, key=request[API_KEY], record=record)
+        return await ClientStream(request, SpeechEncoder(asked), lambda: _headers(request)).send(speaking)
+    async with services.speech.spoken(asked, key=request[API_KEY], record=record) as spoken:
+        headers = {**_headers(request), "Content-Type": CONTENT_TYPE[spoken.audio_format]}
+        if spoken.audio_format is AudioFormat.PCM:
+            return await _streamed(request, spoken, headers)
+        body = await spoken.whole()
+        record.bytes_out = len(body)
+        return web.Response(body=body, headers=headers)
+
+
+async def _streamed(request: web.Request, spoken: Spoken, headers: dict[str, str]) -> web.StreamResponse:
+    record, response = request[RECORD], web.StreamResponse(headers=headers)
+    record.streams = True
+    await response.prepare(request)
+    piece = spoken.first
+    try:
+        while piece:
+            await write_in_time(request, response.write(piece))
+            record.bytes_out += len(piece)
+            piece = await spoken.more()
+    except GatewayError as error:
+        # Sound has no place for an error: the connection breaks, so that nobody takes half for the whole.
+        record.error = error
+        if request.transport is not None:
+            request.transport.abort()
         return response
+    await response.write_eof()
+    return response
+
+
+def _headers(request: web.Request) -> dict[str, str]:
+    record = request[RECORD]
+    limits = {} if record.admission is None else openai_limit_headers(record.admission)
+    return {REQUEST_ID: record.request_id, **notes_header(record.notes), **limits}
+
+
+async def chat(request: web.Request, body: Mapping[str, object]) -> web.StreamResponse:
+    """`POST /v1/chat/completions` for a speaking model: `message.audio`, or `delta.audio` in a stream."""
+    services, record = request.app[SERVICES], request[RECORD]
+    asked = decode_chat_speech(body)
+    spoken_request, audio_id = asked.request, services.ids.new("audio_")
+    head = AnswerHead(
+        answer_id=services.ids.new("chatcmpl-"),
+        model=spoken_request.model,
+        created_at_s=int(services.clock.unix_s()),
+    )
+    if asked.streams:
+        record.streams = True
+        encoder = SpeechChunkEncoder(
+            head,
+            audio_id=audio_id,
+            transcript=spoken_request.text,
+            includes_usage=asked.includes_usage,
+        )
+        speaking = services.speech.stream(spoken_request, key=request[API_KEY], record=record)
+        return await ClientStream(request, encoder, lambda: _headers(request)).send(speaking)
+    async with services.speech.spoken(spoken_request, key=request[API_KEY], record=record) as spoken:
+        sound, call = await spoken.whole(), spoken.call
+        answer = encode_speech(
+            sound,
+            head,
+            audio_id=audio_id,
+            transcript=call.worded or spoken_request.text,
+            finish=call.finish,
+            usage=call.usage,
+        )
+    record.bytes_out, record.finish_reason = len(answer), str(call.finish.reason)
+    return web.Response(body=answer, content_type="application/json", headers=_headers(request))
 
 
 @dataclass(slots=True)
@@ -91,7 +141,7 @@ async def transcriptions(request: web.Request) -> web.Response:
         language=form.language,
     )
     transcript = await services.speech.transcript(asked, key=request[API_KEY], record=record)
-    headers = {REQUEST_ID: record.request_id, **notes_header(record.notes)}
+    headers = _headers(request)
     if form.answer_format == "text":
         return web.Response(text=transcript.text + "\n", headers=headers)
     body = orjson.dumps(_encoded(transcript, form))

@@ -9,15 +9,14 @@ that waits for `write_s` cuts the connection.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
+from typing import Generic, Protocol, TypeVar
 
 from aiohttp import web
 
 from service.core.errors import GatewayError
-from service.core.events import Event, Failed, Finish
-from service.core.pipeline import Encoder
-from service.gateway.chat import Answer
+from service.core.events import Failed, Finish
 from service.telemetry import trace
 from service.web.context import RECORD, SERVICES, Services
 from service.web.drain import shutting_down
@@ -30,17 +29,43 @@ STREAM_HEADERS = {
 }
 
 
-class ClientStream:
+_Event = TypeVar("_Event")
+_Event_contra = TypeVar("_Event_contra", contravariant=True)
+
+
+class Batches(Protocol[_Event]):
+    """Lists of events, none of them empty."""
+
+    def __aiter__(self) -> AsyncIterator[list[_Event]]: ...
+
+    def aclose(self) -> Awaitable[None]: ...
+
+
+class Answered(Protocol[_Event]):
+    """What can be streamed: a chat's answer, a speech. Its last event is a Finish or a Failed."""
+
+    def batches(self) -> Batches[_Event]: ...
+
+
+class EventEncoder(Protocol[_Event_contra]):
+    """Events -> bytes for the client. A Failed becomes the in-band error."""
+
+    def feed(self, event: _Event_contra | Failed) -> bytes: ...
+
+    def ping(self) -> bytes: ...
+
+
+class ClientStream(Generic[_Event]):
     """One client's side of a stream. `headers` is called once, when the head is sent; `tap` sees every event;
     `before_end` is awaited when the end is encoded and not yet sent."""
 
     def __init__(
         self,
         request: web.Request,
-        encoder: Encoder,
+        encoder: EventEncoder[_Event],
         headers: Callable[[], Mapping[str, str]],
         *,
-        tap: Callable[[Event], None] | None = None,
+        tap: Callable[[_Event], None] | None = None,
         before_end: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._request = request
@@ -58,7 +83,7 @@ class ClientStream:
         self._writing_since_s: float | None = None
         self._has_ended = False
 
-    async def send(self, answer: Answer) -> web.StreamResponse:
+    async def send(self, answer: Answered[_Event]) -> web.StreamResponse:
         """The whole answer. Raises a GatewayError only while nothing was sent."""
         self._arm()
         streams_open = self._services.metrics.streams_open[self._record.route,]
@@ -81,7 +106,7 @@ class ClientStream:
         await response.write_eof()
         return response
 
-    async def _relay(self, answer: Answer) -> None:
+    async def _relay(self, answer: Answered[_Event]) -> None:
         async with aclosing(answer.batches()) as batches:
             async for events in batches:
                 if self._tap is not None:

@@ -1,9 +1,13 @@
-"""The bodies of OpenAI's audio routes, as tables."""
+"""The bodies of OpenAI's audio routes, as tables, and sound in pieces."""
 
 from __future__ import annotations
 
+import base64
+
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from service.core.errors import InvalidRequest, ModelNotFound
 from service.core.speech import (
@@ -14,6 +18,7 @@ from service.core.speech import (
     VOICE_DESIGN,
     VOICES,
     AudioFormat,
+    Base64Pieces,
     SpeechRequest,
     clip_type,
     decode_speech,
@@ -62,6 +67,11 @@ def test_what_is_not_said_is_left_to_the_wire() -> None:
     assert decoded() == SpeechRequest(model=TTS, text="Hi", voice="mimo_default")
 
 
+def test_events_are_asked_for() -> None:
+    assert decoded(stream_format="sse").streams_events
+    assert not decoded(stream_format="audio").streams_events
+
+
 def test_a_speed_is_left_out_and_noted() -> None:
     assert decoded(speed=1.5).notes == ("speed is not a parameter of MiMo and was left out",)
 
@@ -93,7 +103,7 @@ def test_a_sample_is_a_voice_and_a_description_is_one() -> None:
         ({"model": VOICE_DESIGN}, "instructions"),
         ({"response_format": "flac"}, "response_format"),
         ({"speed": 0.1}, "speed"),
-        ({"stream_format": "sse"}, "stream_format"),
+        ({"stream_format": "ndjson"}, "stream_format"),
     ],
 )
 def test_a_mistake_is_told_by_its_field(fields: dict[str, object], param: str) -> None:
@@ -122,3 +132,19 @@ def test_another_file_is_no_clip() -> None:
     with pytest.raises(InvalidRequest) as caught:
         clip_type(b"OggS", "audio/ogg", "a.ogg")
     assert caught.value.param == "file"
+
+
+@given(st.lists(st.binary(max_size=40)))
+def test_sound_in_pieces_can_be_read_one_by_one_or_joined(reads: list[bytes]) -> None:
+    pieces = Base64Pieces()
+    texts = [text for read in reads for text in pieces.feed(read)] + [pieces.finish()]
+    assert base64.b64decode("".join(texts)) == b"".join(reads)
+    one_by_one = [base64.b64decode(text) for text in texts]
+    assert b"".join(one_by_one) == b"".join(reads)
+    assert all(len(piece) % 6 == 0 for piece in one_by_one[:-1])
+    assert pieces.finish() == ""
+
+
+def test_a_long_sound_comes_in_pieces_of_32_kilobytes() -> None:
+    texts = list(Base64Pieces().feed(bytes(100_000)))
+    assert [len(base64.b64decode(text)) for text in texts] == [32_766, 32_766, 32_766, 1_698]

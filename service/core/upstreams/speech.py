@@ -8,8 +8,9 @@ from urllib.parse import quote
 
 import orjson
 
+from service.core.dialects.openai_chat.answer import decode_finish
 from service.core.errors import InvalidRequest, UpstreamProtocolError, UpstreamUnavailable
-from service.core.events import Usage
+from service.core.events import Finish, FinishReason, Usage
 from service.core.speech import AudioFormat, SpeechRequest, Transcript, TranscriptionRequest
 from service.core.sse import SSEDecoder
 from service.core.upstreams.mimo_studio import decode_data
@@ -30,7 +31,10 @@ def encode_platform_speech(request: SpeechRequest) -> bytes:
     audio: dict[str, object] = {"format": str(audio_format)}
     if request.voice is not None:
         audio["voice"] = request.voice
+    if request.words_text:
+        audio["optimize_text_preview"] = True
     body: dict[str, object] = {"model": request.model, "messages": _lines(request), "audio": audio}
+    body.update(request.sampling)
     if audio_format is AudioFormat.PCM:
         body["stream"] = True
     return orjson.dumps(body)
@@ -38,7 +42,8 @@ def encode_platform_speech(request: SpeechRequest) -> bytes:
 
 def _lines(request: SpeechRequest) -> list[dict[str, str]]:
     style = [{"role": "user", "content": request.style}] if request.style else []
-    return [*style, {"role": "assistant", "content": request.text}]
+    text = [{"role": "assistant", "content": request.text}] if request.text else []
+    return [*style, *text]
 
 
 def encode_platform_transcription(request: TranscriptionRequest) -> bytes:
@@ -57,6 +62,8 @@ class SpeechDecoder:
         self._sse = SSEDecoder() if streams else None
         self._pieces: list[bytes] = []
         self.usage: Usage | None = None
+        self.finish_told = Finish(FinishReason.STOP)
+        self.worded = ""  # the words that the model found itself, where it was asked to
         self.is_done = False
 
     def feed(self, chunk: bytes) -> bytes:
@@ -85,7 +92,12 @@ class SpeechDecoder:
         if "error" in obj:
             raise UpstreamUnavailable("The upstream broke off its speech.", status=200)
         self.usage = _usage(obj.get("usage")) or self.usage
-        audio = _inside(_first(obj.get("choices")), where, "audio")
+        choice = _first(obj.get("choices"))
+        if word := _inside(choice, "finish_reason"):
+            self.finish_told = decode_finish(word, has_calls=False)
+        if isinstance(worded := _inside(choice, where, "final_text_preview"), str):
+            self.worded += worded
+        audio = _inside(choice, where, "audio")
         data = audio.get("data") if isinstance(audio, dict) else None
         try:
             return base64.b64decode(data, validate=True) if isinstance(data, str) else b""
@@ -136,11 +148,18 @@ def _usage(value: object) -> Usage | None:
 
 
 def studio_format(request: SpeechRequest) -> AudioFormat:
-    """What a studio account can give: wav, or its samples. Raises InvalidRequest for mp3."""
+    """What a studio account can give: wav, or its samples. Raises InvalidRequest for mp3, and for words of
+    the model's own."""
+    if request.words_text:
+        raise InvalidRequest(
+            "No platform account is configured, and studio accounts speak the text as it is.",
+            param="audio.optimize_text_preview",
+            code="unsupported_value",
+        )
     if request.audio_format is AudioFormat.MP3:
         raise InvalidRequest(
             "No platform account is configured, and studio accounts speak wav and pcm only.",
-            param="response_format",
+            param=request.format_at,
             code="unsupported_value",
         )
     return request.audio_format or AudioFormat.WAV

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.core.errors import InvalidRequest, UpstreamProtocolError, UpstreamUnavailable
-from service.core.events import Usage
+from service.core.events import Finish, FinishReason, Usage
 from service.core.speech import AudioFormat, SpeechRequest, Transcript, TranscriptionRequest
 from service.core.upstreams.speech import (
     SpeechDecoder,
@@ -65,6 +65,19 @@ def test_the_platform_is_asked_as_in_a_chat() -> None:
     }
 
 
+def test_what_the_platform_alone_can_do_is_asked_of_it() -> None:
+    asked = SpeechRequest(model="m", text="", style="Old", words_text=True, sampling={"temperature": 0.5})
+    assert orjson.loads(encode_platform_speech(asked)) == {
+        "model": "m",
+        "messages": [{"role": "user", "content": "Old"}],
+        "audio": {"format": "mp3", "optimize_text_preview": True},
+        "temperature": 0.5,
+    }
+    with pytest.raises(InvalidRequest) as caught:
+        studio_format(asked)
+    assert caught.value.param == "audio.optimize_text_preview"
+
+
 @pytest.mark.parametrize(("language", "options"), [("auto", None), ("zh", {"language": "zh"})])
 def test_a_clip_is_sent_as_one_part(language: str, options: object) -> None:
     asked = TranscriptionRequest(model="asr", data="AAAA", mime_type="audio/wav", language=language)
@@ -90,6 +103,15 @@ def test_a_whole_answer_sounds_at_its_end() -> None:
     body = orjson.dumps(sound(b"all", "message"))
     assert decoder.feed(body[:9]) + decoder.feed(body[9:]) == b""
     assert (decoder.finish(), decoder.is_done, decoder.usage) == (b"all", True, None)
+
+
+def test_the_end_and_the_models_own_words_are_told() -> None:
+    decoder = SpeechDecoder(streams=False)
+    assert (decoder.finish_told, decoder.worded) == (Finish(FinishReason.STOP), "")
+    choice = {"message": {"final_text_preview": "Ahoy"}, "finish_reason": "length"}
+    decoder.feed(orjson.dumps({"choices": [choice]}))
+    decoder.finish()
+    assert (decoder.finish_told, decoder.worded) == (Finish(FinishReason.LENGTH), "Ahoy")
 
 
 def test_an_answer_without_sound_is_silent() -> None:
@@ -150,8 +172,8 @@ def test_the_studio_gives_wav_and_its_samples() -> None:
     assert studio_format(PLAIN) is AudioFormat.WAV
     assert studio_format(STYLED) is AudioFormat.PCM
     with pytest.raises(InvalidRequest) as caught:
-        studio_format(SpeechRequest(model="m", text="x", audio_format=AudioFormat.MP3))
-    assert caught.value.param == "response_format"
+        studio_format(SpeechRequest(model="m", text="x", audio_format=AudioFormat.MP3, format_at="a.format"))
+    assert caught.value.param == "a.format"
 
 
 def answer(**data: object) -> bytes:

@@ -113,9 +113,24 @@ def _decode_assistant(message: Mapping[str, object], at: str, legacy_id: str) ->
     legacy = optional_object(message, "function_call", at)
     if legacy is not None and not calls:
         parts.append(_function_call(legacy, f"{at}.function_call", legacy_id))
-    if content is None and not parts and message.get("audio") is None:
+    audio = optional_object(message, "audio", at)
+    if content is None and audio is not None:
+        parts.append(_spoken(audio, f"{at}.audio"))
+    if content is None and not parts:
         raise _no_content(message, f"{at}.content")
     return Turn(role=Role.ASSISTANT, parts=tuple(parts), name=optional_string(message, "name", at))
+
+
+def _spoken(audio: Mapping[str, object], at: str) -> Text:
+    """What an answer in sound said: its transcript. Sound is not kept, so that its id alone tells nothing."""
+    transcript = optional_string(audio, "transcript", at)
+    if not transcript:
+        raise InvalidRequest(
+            f"Invalid '{at}': the sound of earlier answers is not kept. Send its transcript as content.",
+            param=at,
+            code="unsupported_value",
+        )
+    return Text(text=transcript)
 
 
 def _no_content(message: Mapping[str, object], param: str) -> InvalidRequest:

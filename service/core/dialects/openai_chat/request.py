@@ -15,6 +15,7 @@ from service.core.conversation import (
     Sampling,
     Thinking,
 )
+from service.core.dialects.openai_chat.audio import refuse_sound
 from service.core.dialects.openai_chat.messages import decode_messages, encode_turns
 from service.core.dialects.openai_chat.tools import (
     decode_choice,
@@ -46,7 +47,7 @@ _READ = frozenset(
         *("model", "messages", "tools", "tool_choice", "parallel_tool_calls", "functions", "function_call"),
         *("max_tokens", "max_completion_tokens", "temperature", "top_p", "frequency_penalty"),
         *("presence_penalty", "stop", "n", "stream", "stream_options", "response_format", "tool_sieve"),
-        *("reasoning_effort", "thinking", "enable_thinking", "reasoning"),
+        *("reasoning_effort", "thinking", "enable_thinking", "reasoning", "modalities", "audio"),
     )
 )
 _FORMATS = tuple(map(str, ResponseFormatKind))
@@ -78,6 +79,7 @@ def decode_body(body: Mapping[str, object]) -> Conversation:
     model = required_string(body, "model")
     if not model:
         raise missing("model")
+    refuse_sound(body)
     turns = decode_messages(required_array(body, "messages"))
     declared, web_search = decode_tools(body)
     choice, tools = decode_choice(body, declared)

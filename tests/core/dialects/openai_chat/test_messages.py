@@ -65,7 +65,11 @@ def test_content(content: object, expected: tuple[Part, ...]) -> None:
         pytest.param(
             {"content": [{"type": "refusal", "refusal": "No."}]}, (Text(text="No."),), id="a refusal part"
         ),
-        pytest.param({"content": None, "audio": {"id": "a1"}}, (), id="audio, which we do not keep"),
+        pytest.param(
+            {"content": None, "audio": {"id": "a1", "data": "AA==", "transcript": "Ahoy."}},
+            (Text(text="Ahoy."),),
+            id="audio is what it said",
+        ),
         pytest.param(
             {"content": "a", "reasoning_content": "r"},
             (Reasoning(text="r"), Text(text="a")),
@@ -170,6 +174,11 @@ def test_the_legacy_result_answers_the_call_before_it() -> None:
         pytest.param({"role": 5, "content": "x"}, "messages[1].role", id="a role that is no string"),
         pytest.param({"role": "bot", "content": "x"}, "messages[1].role", id="an unknown role"),
         pytest.param({"role": "user"}, "messages[1].content", id="a user without content"),
+        pytest.param(
+            {"role": "assistant", "content": None, "audio": {"id": "a1"}},
+            "messages[1].audio",
+            id="sound by its id, which is not kept",
+        ),
         pytest.param({"role": "user", "content": None}, "messages[1].content", id="a user with null"),
         pytest.param({"role": "system", "content": 7}, "messages[1].content", id="content a number"),
         pytest.param(
