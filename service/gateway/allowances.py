@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from service.config import ApiKey, LoopGuard, WebSearch
 from service.core.conversation import Conversation
 from service.core.errors import InvalidRequest
+from service.core.notes import Note, NoteKind
 from service.core.web_search import WEB_SEARCH
 
 # The request's own switch: a field of the body in every dialect, which no upstream is sent.
@@ -36,7 +37,11 @@ def with_allowances(
     if not guards_loops and (searches or not asks_search) and LOOP_GUARD not in conversation.extra:
         return conversation, []
     left_out = {LOOP_GUARD} if searches else {LOOP_GUARD, WEB_SEARCH}
-    notes = [] if searches or not asks_search else ["web search is not allowed here and was left out"]
+    notes: list[str] = (
+        []
+        if searches or not asks_search
+        else [Note("web search is not allowed here and was left out", NoteKind.FIELD_DROPPED)]
+    )
     changed = replace(
         conversation,
         extra={name: value for name, value in conversation.extra.items() if name not in left_out},

@@ -29,6 +29,7 @@ from service.core.dialects.openai_chat.response import CompletionDecoder
 from service.core.dialects.openai_chat.stream import StreamDecoder
 from service.core.errors import UpstreamProtocolError
 from service.core.models import ModelFacts, facts_of, is_chat_model
+from service.core.notes import Note, NoteKind
 from service.core.upstreams.instructions import (
     choice_instruction,
     custom_schema,
@@ -108,11 +109,21 @@ def _in_words(conversation: Conversation, notes: list[str]) -> Turn | None:
     choice, response_format = conversation.tool_choice, conversation.response_format
     words = [format_instruction(response_format)]
     if response_format.kind is ResponseFormatKind.JSON_SCHEMA:
-        notes.append("response_format json_schema was asked for in the prompt: MiMo has json_object only")
+        notes.append(
+            Note(
+                "response_format json_schema was asked for in the prompt: MiMo has json_object only",
+                NoteKind.SAID_IN_WORDS,
+            )
+        )
     if conversation.tools and choice.mode is not ToolChoiceMode.NONE:
         words.append(choice_instruction(choice))
         if choice.mode is not ToolChoiceMode.AUTO:
-            notes.append(f"tool_choice {choice.mode} was asked for in the prompt: MiMo has auto only")
+            notes.append(
+                Note(
+                    f"tool_choice {choice.mode} was asked for in the prompt: MiMo has auto only",
+                    NoteKind.SAID_IN_WORDS,
+                )
+            )
     text = "\n\n".join(filter(None, words))
     return Turn(role=Role.SYSTEM, parts=(Text(text=text),)) if text else None
 
@@ -155,7 +166,7 @@ def _response_format(conversation: Conversation) -> dict[str, str] | None:
 def _sampling(sampling: Sampling, notes: list[str]) -> dict[str, object]:
     stop = () if sampling.reports_stop else sampling.stop
     if len(stop) > MAX_STOP_SEQUENCES:
-        notes.append(f"stop was cut to {MAX_STOP_SEQUENCES} sequences")
+        notes.append(Note(f"stop was cut to {MAX_STOP_SEQUENCES} sequences", NoteKind.VALUE_CHANGED))
     return {
         "max_completion_tokens": sampling.max_output_tokens,
         "temperature": sampling.temperature,

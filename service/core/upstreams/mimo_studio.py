@@ -24,6 +24,7 @@ from service.core.errors import (
     UpstreamUnavailable,
 )
 from service.core.models import facts_of, is_chat_model
+from service.core.notes import Note, NoteKind
 from service.core.policy import SESSION_EXPIRED
 from service.core.upstreams.repair import (
     in_range,
@@ -103,11 +104,15 @@ def _notes(conversation: Conversation, offers_tools: bool) -> list[str]:
     notes: list[str] = []
     sampling = conversation.sampling
     if sampling.max_output_tokens is not None:
-        notes.append("the studio wire has no output limit; max_tokens was left out")
+        notes.append(
+            Note("the studio wire has no output limit; max_tokens was left out", NoteKind.FIELD_DROPPED)
+        )
     if sampling.frequency_penalty is not None or sampling.presence_penalty is not None:
-        notes.append("the studio wire has no penalties; they were left out")
+        notes.append(Note("the studio wire has no penalties; they were left out", NoteKind.FIELD_DROPPED))
     if conversation.tools and not offers_tools:
-        notes.append("tools are switched off on studio accounts (tools.mode: off)")
+        notes.append(
+            Note("tools are switched off on studio accounts (tools.mode: off)", NoteKind.TOOL_DROPPED)
+        )
     return notes + left_out(conversation.extra)
 
 

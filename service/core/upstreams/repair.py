@@ -28,6 +28,7 @@ from service.core.conversation import (
 )
 from service.core.errors import InvalidRequest
 from service.core.models import ModelFacts
+from service.core.notes import Note, NoteKind
 from service.core.web_search import WEB_SEARCH
 
 MAX_FILE_BYTES = 10 << 20
@@ -160,7 +161,11 @@ def with_media_the_model_reads(
     past = tuple(_with_media(turn, described) for turn in conversation.turns[:now_from])
     if past == conversation.turns[:now_from]:
         return conversation
-    notes.append(f"media of earlier turns was left out: {facts.model_id} does not read it")
+    notes.append(
+        Note(
+            f"media of earlier turns was left out: {facts.model_id} does not read it", NoteKind.MEDIA_DROPPED
+        )
+    )
     return replace(conversation, turns=(*past, *conversation.turns[now_from:]))
 
 
@@ -266,22 +271,22 @@ def in_range(sampling: Sampling, facts: ModelFacts, notes: list[str]) -> Samplin
     cap = sampling.max_output_tokens
     if cap is not None and not 1 <= cap <= facts.max_output_tokens:
         changes["max_output_tokens"] = min(max(cap, 1), facts.max_output_tokens)
-        notes.append(f"max_tokens {cap} became {changes['max_output_tokens']}")
+        notes.append(Note(f"max_tokens {cap} became {changes['max_output_tokens']}", NoteKind.VALUE_CHANGED))
     for name, (low, high) in _RANGES.items():
         value = getattr(sampling, name)
         if value is not None and not low <= value <= high:
             changes[name] = min(max(value, low), high)
-            notes.append(f"{name} {value} became {changes[name]}")
+            notes.append(Note(f"{name} {value} became {changes[name]}", NoteKind.VALUE_CHANGED))
     return replace(sampling, **changes) if changes else sampling  # type: ignore[arg-type]
 
 
 def left_out(extra: Mapping[str, object]) -> list[str]:
     """A note for each field that no MiMo wire knows. The names are the client's: they are cut."""
-    notes = [
-        f"{name[:64]} is not a parameter of MiMo and was left out"
+    notes: list[str] = [
+        Note(f"{name[:64]} is not a parameter of MiMo and was left out", NoteKind.FIELD_DROPPED)
         for name in sorted(extra)
         if name not in (WEB_SEARCH, "thinking")
     ]
     if "thinking" in extra:  # a budget, say: what it says of on and off is kept elsewhere
-        notes.append("of thinking only on or off was kept")
+        notes.append(Note("of thinking only on or off was kept", NoteKind.VALUE_CHANGED))
     return notes

@@ -36,6 +36,7 @@ from service.core.json_body import (
     wrong_type,
     wrong_value,
 )
+from service.core.notes import Note, NoteKind
 
 Unseal = Callable[[str], str | None]
 
@@ -178,7 +179,9 @@ class _ItemDecoder:
 
     def decoded(self) -> DecodedItems:
         return DecodedItems(
-            turns=self._grouping.turns(), references=tuple(self._references), notes=tuple(self._notes)
+            turns=self._grouping.turns(),
+            references=tuple(self._references),
+            notes=tuple(Note(text, NoteKind.ITEM_DROPPED) for text in self._notes),
         )
 
     def _message(self, item: Fields, path: str) -> None:

@@ -3,8 +3,9 @@
 Upstream every tool is a function with a name of its own. ToolBridge remembers what the client calls it:
 its shape (which item type a call comes back as), its bare name and its namespace. Custom tools take one
 string, so they are offered as a function with the one parameter `input`; local_shell, shell and apply_patch
-are offered with the fields of their action. Hosted tools, which only OpenAI can run, are dropped with a note
-or refused, by policy. Source: openai-python 3.52 types/responses/tool.py, read 2026-11-20.
+are offered with the fields of their action. The hosted web search is mapped to MiMo's (search.py); the other
+hosted tools, which only OpenAI can run, are dropped with a note or refused, by policy. Source: openai-python
+3.52 types/responses/tool.py, read 2026-11-20.
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ from enum import StrEnum
 
 from service.core.conversation import ToolSpec
 from service.core.dialects.openai_responses.fields import Fields, object_at, refuse
+from service.core.dialects.openai_responses.search import decode_search, is_web_search
 from service.core.json_body import (
     optional_array,
+    optional_boolean,
     optional_object,
     optional_string,
     wrong_type,
 )
+from service.core.notes import Note, NoteKind
 
 
 class Shape(StrEnum):
@@ -76,12 +80,14 @@ class ToolBridge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecodedTools:
-    """`dropped_types` are the hosted tools left out, for `tool_choice`."""
+    """`dropped_types` are the hosted tools left out, for `tool_choice`; `web_search` is what the hosted web
+    search asks for, in MiMo's terms."""
 
     specs: tuple[ToolSpec, ...] = ()
     bridge: ToolBridge = field(default_factory=ToolBridge)
     notes: tuple[str, ...] = ()
     dropped_types: frozenset[str] = frozenset()
+    web_search: Mapping[str, object] | None = None
 
 
 HOSTED_TYPES = frozenset(
@@ -94,10 +100,6 @@ HOSTED_TYPES = frozenset(
         "image_generation",
         "mcp",
         "programmatic_tool_calling",
-        "web_search",
-        "web_search_2025_08_26",
-        "web_search_preview",
-        "web_search_preview_2025_03_11",
     }
 )
 
@@ -173,6 +175,7 @@ class _Found:
     spec_by_tool: dict[ClientTool, ToolSpec] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     dropped_types: set[str] = field(default_factory=set)
+    web_search: Mapping[str, object] | None = None
 
 
 def decode_tools(
@@ -198,8 +201,9 @@ def decode_tools(
         bridge=ToolBridge(
             tool_by_upstream_name=tool_by_upstream_name, upstream_name_by_tool=upstream_name_by_tool
         ),
-        notes=tuple(found.notes),
+        notes=tuple(Note(text, NoteKind.TOOL_DROPPED) for text in found.notes),
         dropped_types=frozenset(found.dropped_types),
+        web_search=found.web_search,
     )
 
 
@@ -227,8 +231,18 @@ def _decode_tool(tool: Fields, path: str, found: _Found, hosted_tools: HostedToo
     elif kind == "tool_search":
         # Every tool is shown at once, so there is nothing to search for.
         found.notes.append(f"{path} dropped: tool_search is not needed")
+    elif is_web_search(kind):
+        _decode_search(flat, path, found)
     else:
         _leave_out(kind, path, found, hosted_tools)
+
+
+def _decode_search(tool: Fields, path: str, found: _Found) -> None:
+    if optional_boolean(tool, "external_web_access", path) is False:
+        found.dropped_types.add("web_search")
+        found.notes.append(f"{path} dropped: web search without access to the web is not available here")
+        return
+    found.web_search = decode_search(tool, path)
 
 
 def _leave_out(kind: str, path: str, found: _Found, hosted_tools: HostedTools) -> None:
