@@ -34,6 +34,7 @@ from service.core.upstreams.repair import (
     with_media_the_model_reads,
 )
 from service.core.upstreams.studio_prompt import render_query
+from service.core.upstreams.studio_thread import Thread
 from service.core.web_search import WEB_SEARCH
 
 CHAT_PATH = "/open-apis/bot/chat"
@@ -53,11 +54,17 @@ class StudioRequest:
 
 
 def encode_request(
-    conversation: Conversation, *, message_id: str, conversation_id: str, offers_tools: bool = True
+    conversation: Conversation,
+    *,
+    message_id: str,
+    conversation_id: str,
+    offers_tools: bool = True,
+    thread: Thread | None = None,
 ) -> StudioRequest:
     """The conversation (its model already resolved) as a studio chat. Both ids are 32 hexadecimal digits.
 
-    `multiMedias` stays empty here; `with_media` puts the uploaded objects in. Raises InvalidRequest.
+    `multiMedias` stays empty here; `with_media` puts the uploaded objects in. `thread`: the studio holds what
+    came before the conversation's turns, under that `conversation_id`. Raises InvalidRequest.
     """
     facts = facts_of(conversation.model)
     notes: list[str] = []
@@ -75,11 +82,13 @@ def encode_request(
     body: dict[str, object] = {
         "msgId": message_id,
         "conversationId": conversation_id,
-        "query": render_query(conversation, offers_tools=offers_tools),
+        "query": render_query(conversation, offers_tools=offers_tools, goes_on=thread is not None),
         "isEditedQuery": False,
         "modelConfig": model_config,
         "multiMedias": [],
     }
+    if thread is not None:
+        body["previousDialogueId"] = thread.dialog_id  # this links turns, not the conversation's id alone
     return StudioRequest(
         path=FAST_CHAT_PATH if facts.is_fast_in_studio else CHAT_PATH,
         body=body,

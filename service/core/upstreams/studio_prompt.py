@@ -10,7 +10,8 @@ Form, kept stable so that earlier turns stay byte-identical from one request to 
     </conversation>
     (one closing line that says whose turn it is)
 
-A lone user turn without system text and tools is sent as it is."""
+A lone user turn without system text and tools is sent as it is. Turns that go on from a conversation which
+the studio holds come in the same form without the instructions: those stand where the conversation began."""
 
 from __future__ import annotations
 
@@ -31,29 +32,40 @@ from service.core.mimoml.render import defuse_urls, render_calls, render_results
 from service.core.upstreams.instructions import choice_instruction, format_instruction
 
 
-def render_query(conversation: Conversation, *, offers_tools: bool) -> str:
-    """The whole prompt. `offers_tools` False (`tools.mode: off`) leaves the tools out of it.
+def render_query(conversation: Conversation, *, offers_tools: bool, goes_on: bool = False) -> str:
+    """The whole prompt. `offers_tools` False (`tools.mode: off`) leaves the tools out of it. `goes_on`: the
+    turns follow on what the studio holds.
 
     With tools on offer, literal URLs are broken up: the studio would fetch the page and answer from it
     instead of calling the client's tool (mimo-api.md 5.3)."""
-    offers = (
-        offers_tools and bool(conversation.tools) and conversation.tool_choice.mode is not ToolChoiceMode.NONE
-    )
-    head, turns = _split_system(conversation.turns)
-    instructions = [*head, format_instruction(conversation.response_format)]
-    if offers:
-        instructions.append(render_tools(conversation.tools, conversation.tool_choice))
-    system = "\n\n".join(filter(None, instructions))
-    if not system and len(turns) == 1 and turns[0].role is Role.USER:
+    offers = _offers(conversation, offers_tools)
+    instructions = instructions_of(conversation, offers_tools=offers_tools)
+    turns = conversation.turns if goes_on else _split_system(conversation.turns)[1]
+    if not instructions and len(turns) == 1 and turns[0].role is Role.USER:
         return _user_text(turns[0])
     # Pieces, joined once: a prompt may be tens of megabytes, and no section of it is copied on the way.
-    pieces = list(_section("system", system)) if system else []
+    pieces = list(_section("system", instructions)) if instructions and not goes_on else []
     pieces.append("<conversation>\n")
     pieces.extend(_turns(turns, conversation))
     pieces.append("</conversation>\n")
     pieces.append(_closing(conversation, turns, offers=offers))
     query = "".join(pieces)
     return defuse_urls(query) if offers else query
+
+
+def instructions_of(conversation: Conversation, *, offers_tools: bool) -> str:
+    """The leading system turns, the form of the answer, and the tools with how to call them; "" for none."""
+    head, _ = _split_system(conversation.turns)
+    instructions = [*head, format_instruction(conversation.response_format)]
+    if _offers(conversation, offers_tools):
+        instructions.append(render_tools(conversation.tools, conversation.tool_choice))
+    return "\n\n".join(filter(None, instructions))
+
+
+def _offers(conversation: Conversation, offers_tools: bool) -> bool:
+    return (
+        offers_tools and bool(conversation.tools) and conversation.tool_choice.mode is not ToolChoiceMode.NONE
+    )
 
 
 def _split_system(turns: tuple[Turn, ...]) -> tuple[list[str], tuple[Turn, ...]]:

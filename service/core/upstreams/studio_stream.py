@@ -8,13 +8,18 @@ States:
 
 The doubt: the second frame is often the bare name of a studio-internal tool (`getTimeInfo`), which no user
 should see. A real answer may be just that word, so it is held until the next text frame (then it was a
-notice) or the finish (then it was the answer). Once text has come, such a word is text."""
+notice) or the finish (then it was the answer). Once text has come, such a word is text.
+
+An answer that goes on from a Thread may find that the studio lost what came before: it says so by a failure
+of any form before it said anything, or it answers as if there were no history, which its count of prompt
+tokens betrays: that cannot be below what the answer before took. Both end as UpstreamRefused with the code
+CONVERSATION_LOST as long as no text has come; after that the count is told by a Notice alone."""
 
 from __future__ import annotations
 
 import orjson
 
-from service.core.errors import UpstreamUnavailable
+from service.core.errors import GatewayError, UpstreamUnavailable
 from service.core.events import (
     Citation,
     Event,
@@ -28,6 +33,7 @@ from service.core.events import (
 from service.core.sse import SSEDecoder, SSEEvent
 from service.core.think import ThinkSplitter
 from service.core.upstreams.mimo_studio import decode_error
+from service.core.upstreams.studio_thread import MAX_PROMPT_TOKENS, Thread, as_lost, lost
 
 TOOL_NOTICES = frozenset(
     {
@@ -40,9 +46,12 @@ _MAX_PLAIN_BYTES = 64 << 10
 
 
 class StudioDecoder:
-    """Bytes of one studio answer -> events. A `pipeline.Decoder`."""
+    """Bytes of one studio answer -> events. A `pipeline.Decoder`. `follows`: what the answer goes on from."""
 
-    def __init__(self) -> None:
+    def __init__(self, follows: Thread | None = None) -> None:
+        self._follows = follows
+        self._dialog_id = ""
+        self._is_sound = True  # what the studio now holds is what was sent and what is answered
         self._sse = SSEDecoder()
         self._think = ThinkSplitter()
         self._plain: list[bytes] | None = None
@@ -52,10 +61,19 @@ class StudioDecoder:
         self._has_text = False
         self._usage: Usage | None = None
         self._is_done = False
+        self._has_ended_well = False
 
     @property
     def is_done(self) -> bool:
         return self._is_done
+
+    def thread(self, conversation_id: str) -> Thread | None:
+        """How the conversation stands now; None when it should not be gone on with: the answer did not end by
+        itself, what was sent was cut, or it has grown too long."""
+        tokens = self._usage.input_tokens if self._usage else 0
+        if not (self._has_ended_well and self._is_sound and self._dialog_id) or tokens > MAX_PROMPT_TOKENS:
+            return None
+        return Thread(conversation_id=conversation_id, dialog_id=self._dialog_id, prompt_tokens=tokens)
 
     def feed(self, chunk: bytes) -> list[Event]:
         """The events that `chunk` completes. Raises UpstreamProtocolError for an endless line."""
@@ -79,7 +97,7 @@ class StudioDecoder:
             return []
         if self._plain is not None:
             self._is_done = True
-            return [Failed(decode_error(200, b"".join(self._plain)))]
+            return [self._failed(decode_error(200, b"".join(self._plain)))]
         events = self._frames(self._sse.finish())
         return events if self._is_done else [*events, *self._think.finish(), *self._usage_events()]
 
@@ -120,23 +138,45 @@ class StudioDecoder:
     def _other(self, name: str, data: dict[str, object]) -> list[Event]:
         match name:
             case "usage":
-                self._usage = _usage(data) or self._usage
+                return self._counted(_usage(data))
             case "finish":
                 return self._finish()
             case "error":
                 text = str(data.get("content") or data.get("msg") or "no reason given")[:300]
-                return self._end(Failed(UpstreamUnavailable(f"The studio broke off: {text}", status=200)))
+                return self._end(
+                    self._failed(UpstreamUnavailable(f"The studio broke off: {text}", status=200))
+                )
             case "sensitive_query" | "sensitive_title":
                 return self._end(Finish(FinishReason.CONTENT_FILTER))
             case "tip_truncate":
+                self._is_sound = False
                 return [Notice("input_truncated", "studio")]
-            case "dialogId" | "doc" | "tip_ratio":
+            case "dialogId":
+                self._dialog_id = str(data.get("content") or "")
+            case "doc" | "tip_ratio":
                 pass
-            case _ if data.get("code") not in (None, 0, 200):
-                return self._end(Failed(decode_error(200, orjson.dumps(data))))
+            case _ if data.get("code") not in (None, 0, 200) or "loginUrl" in data:
+                return self._end(self._failed(decode_error(200, orjson.dumps(data))))
+            case _:
+                pass
         return []
 
+    def _counted(self, usage: Usage | None) -> list[Event]:
+        """The studio's count so far. A prompt smaller than the answer before had lacks the history."""
+        if usage is None:
+            return []
+        self._usage = usage
+        follows = self._follows
+        if follows is None or not self._is_sound or usage.input_tokens >= follows.prompt_tokens:
+            return []
+        self._is_sound = False
+        return [Notice("history_lost", "studio")] if self._has_text else self._end(Failed(lost()))
+
+    def _failed(self, error: GatewayError) -> Failed:
+        return Failed(error if self._follows is None or self._has_text else as_lost(error))
+
     def _finish(self) -> list[Event]:
+        self._has_ended_well = True
         answer = self._think.feed(self._held_notice) if self._held_notice else []
         return answer + self._end(Finish(FinishReason.STOP))
 

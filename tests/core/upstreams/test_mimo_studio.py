@@ -47,6 +47,7 @@ from service.core.upstreams.mimo_studio import (
     parse_path,
     with_media,
 )
+from service.core.upstreams.studio_thread import Thread
 from service.core.web_search import WEB_SEARCH
 
 IMAGE = Media(kind=MediaKind.IMAGE, data="aGk=", mime_type="image/png")
@@ -137,6 +138,13 @@ def test_sampling_is_sent_as_far_as_the_wire_knows_it_and_the_rest_is_told() -> 
         "the studio wire has no penalties; they were left out",
         "seed is not a parameter of MiMo and was left out",
     )
+
+
+def test_a_request_that_goes_on_names_the_answer_before() -> None:
+    thread = Thread(conversation_id="c" * 32, dialog_id="8675309")
+    request = encode_request(HELLO, message_id="m" * 32, conversation_id="c" * 32, thread=thread)
+    assert request.body["previousDialogueId"] == "8675309"
+    assert request.body["query"] == "hello"
 
 
 def test_tools_that_are_switched_off_are_told() -> None:

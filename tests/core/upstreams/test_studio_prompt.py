@@ -162,3 +162,32 @@ def test_what_users_said_stands_in_the_prompt(conversation: Conversation) -> Non
         for part in said.parts:
             assert not isinstance(part, Text) or part.text in prompt
     assert "://" not in render_query(conversation, offers_tools=True) or not conversation.tools
+
+
+# --- going on from what the studio holds --------------------------------------------------------------------
+
+
+def follow_up(*turns: Turn, **fields: object) -> str:
+    conversation = replace(Conversation(model="m", turns=turns), **fields)  # type: ignore[arg-type]
+    return render_query(conversation, offers_tools=True, goes_on=True)
+
+
+def test_a_lone_question_that_goes_on_is_sent_as_it_is() -> None:
+    assert follow_up(user("and then?")) == "and then?"
+
+
+def test_what_goes_on_repeats_no_instructions() -> None:
+    """Nor does a late system message become one: it stands where it was said."""
+    results = turn(Role.TOOL, RESULT)
+    asked = follow_up(turn(Role.SYSTEM, "be brief"), results, user("why?"), tools=(LOOK,))
+    assert "# Tools" not in asked
+    assert asked.startswith("<conversation>\n<system>\nbe brief\n</system>\n<tool_results>\n")
+    assert asked.endswith(f"<user>\nwhy?\n</user>\n</conversation>\n{ANSWER}")
+
+
+def test_what_goes_on_is_how_the_whole_prompt_ends() -> None:
+    before = (turn(Role.SYSTEM, "be kind"), user("look"), turn(Role.ASSISTANT, CALL))
+    after = (turn(Role.TOOL, RESULT), user("https://h/page"))
+    new = follow_up(*after, tools=(LOOK,))
+    assert query(*before, *after, tools=(LOOK,)).endswith(new.removeprefix("<conversation>\n"))
+    assert "://" not in new

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from service.core.errors import (
     UpstreamAccountError,
+    UpstreamError,
     UpstreamProtocolError,
     UpstreamRateLimited,
     UpstreamUnavailable,
@@ -30,6 +31,7 @@ from service.core.events import (
 )
 from service.core.pipeline import AnswerSource, joined
 from service.core.upstreams.studio_stream import TOOL_NOTICES, StudioDecoder
+from service.core.upstreams.studio_thread import CONVERSATION_LOST, MAX_PROMPT_TOKENS, Thread
 from tests.grammar.events import check_events
 
 STOP = Finish(FinishReason.STOP)
@@ -437,3 +439,92 @@ def test_time_grows_with_the_length() -> None:
         return best
 
     assert spent_s(4_000) < 8 * spent_s(1_000)
+
+
+# --- conversations that go on -------------------------------------------------------------------------------
+
+ID = "c" * 32
+BEFORE = Thread(conversation_id=ID, dialog_id="1", prompt_tokens=100)
+
+
+def read(*frames: bytes, follows: Thread | None = None) -> tuple[StudioDecoder, list[Event]]:
+    decoder = StudioDecoder(follows)
+    events = [event for chunk in frames for event in decoder.feed(chunk)]
+    return decoder, joined(events + decoder.finish())
+
+
+def test_an_answer_that_ended_by_itself_may_be_gone_on_with() -> None:
+    decoder, _ = read(DIALOG, message("a"), usage(20), usage(30), FINISH)
+    assert decoder.thread(ID) == Thread(conversation_id=ID, dialog_id="8675309", prompt_tokens=30)
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        pytest.param([message("a"), FINISH], id="no dialogId"),
+        pytest.param([frame("dialogId", {"content": None}), message("a"), FINISH], id="a null dialogId"),
+        pytest.param([DIALOG, message("a")], id="no end"),
+        pytest.param([DIALOG, message("a"), frame("error", {"content": "x"})], id="an error"),
+        pytest.param([DIALOG, message("a"), frame("sensitive_query", {"content": "x"})], id="moderation"),
+        pytest.param([DIALOG, frame("tip_truncate", {"content": ""}), message("a"), FINISH], id="cut input"),
+        pytest.param([DIALOG, message("a"), usage(MAX_PROMPT_TOKENS + 1), FINISH], id="grown too long"),
+        pytest.param([b'{"code": 500}'], id="no stream"),
+    ],
+)
+def test_others_may_not(frames: list[bytes]) -> None:
+    assert read(*frames)[0].thread(ID) is None
+
+
+def test_an_answer_that_goes_on_may_be_gone_on_with_again() -> None:
+    decoder, events = read(DIALOG, usage(100), message("a"), usage(100), FINISH, follows=BEFORE)
+    assert events[0] == TextDelta("a")
+    assert events[-1] == STOP
+    assert decoder.thread(ID) == Thread(conversation_id=ID, dialog_id="8675309", prompt_tokens=100)
+
+
+def failure(*frames: bytes, follows: Thread = BEFORE) -> UpstreamError:
+    last = read(*frames, follows=follows)[1][-1]
+    assert isinstance(last, Failed)
+    assert isinstance(last.error, UpstreamError)
+    return last.error
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        pytest.param([b'{"code": 4041, "msg": "conversation not found"}'], id="a JSON body"),
+        pytest.param([frame("error", {"content": "gone"})], id="an error frame"),
+        pytest.param([DIALOG, frame("message", {"code": 4041, "content": None})], id="a code in a frame"),
+        pytest.param([DIALOG, usage(99)], id="a prompt that is too small"),
+        pytest.param([DIALOG, message("getTimeInfo"), usage(99)], id="the same behind a tool notice"),
+    ],
+)
+def test_a_lost_conversation_is_told_before_the_first_text(frames: list[bytes]) -> None:
+    assert failure(*frames).code == CONVERSATION_LOST
+
+
+def test_after_the_first_text_the_answer_goes_on_and_ends_there() -> None:
+    decoder, events = read(DIALOG, message("a"), usage(99), message("b"), FINISH, follows=BEFORE)
+    assert [event for event in events if not isinstance(event, UsageReport)] == [
+        TextDelta("a"),
+        Notice("history_lost", "studio"),
+        TextDelta("b"),
+        STOP,
+    ]
+    assert decoder.thread(ID) is None
+    late = failure(DIALOG, message("a"), frame("error", {"content": "x"}))
+    assert isinstance(late, UpstreamUnavailable)
+
+
+def test_a_prompt_that_the_studio_cut_may_be_smaller() -> None:
+    _, events = read(DIALOG, frame("tip_truncate", {"content": ""}), usage(9), FINISH, follows=BEFORE)
+    assert events[-1] == STOP
+
+
+@pytest.mark.parametrize(
+    "frames", [[b'{"code":401,"loginUrl":"x"}'], [DIALOG, frame("x", {"loginUrl": "x"})]]
+)
+def test_an_ended_session_is_told_in_any_phase(frames: list[bytes]) -> None:
+    error = failure(*frames)
+    assert isinstance(error, UpstreamAccountError)
+    assert error.code == "session_expired"
