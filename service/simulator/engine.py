@@ -28,6 +28,7 @@ class Asked:
     ask: Ask
     streams: bool
     audio_format: str = ""  # of speech models: the answer is sound
+    history: tuple[str, ...] = ()  # what the studio's model has before it beside the request, oldest first
 
 
 @dataclass(slots=True, kw_only=True)
@@ -117,7 +118,7 @@ async def _generate(world: World, request: web.Request, wire: Wire, entry: Entry
     world.record.keep_body(entry, raw)
     try:
         asked = wire.decode(world, account, request, raw)
-        entry.model = asked.ask.model
+        entry.model, entry.history = asked.ask.model, asked.history
         directive = _directive(world, request, asked.ask, account, wire.endpoint)
         entry.directive = directive.words
         slot = await _admitted(world, wire, account, streams=asked.streams)

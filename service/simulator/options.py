@@ -113,6 +113,9 @@ class SimulatorOptions:
     studio_parse_polls: int = 2  # resource/parse answers with an id on this try
     tts_polls: int = 2  # generateStatus says success on this try
     studio_fetches_urls: bool = False  # a literal URL in the prompt keeps the model from calling tools
+    lost_studio_conversations: str = (
+        "refused"  # or "begun_anew", silently: what the real studio does is unknown
+    )
     # form and bounds
     piece_characters: int = 8  # of text per event
     created_at_s: int = 1_790_000_000  # the `created` of every answer: the clock stays out of the bytes

@@ -18,7 +18,8 @@ class Entry:
     where the simulator itself is wrong (or the body was too large).
 
     `usage` is set once the whole answer has left; times are seconds of the loop's clock. `raw` is the body as
-    received, b"" once the record needed the room.
+    received, b"" once the record needed the room. `history`: what the model had before it beside the body, in
+    turn what was asked and what was answered (studio conversations that go on).
     """
 
     number: int
@@ -38,6 +39,7 @@ class Entry:
     usage: Usage | None = None
     client_closed: bool = False
     finished_at_s: float | None = None
+    history: tuple[str, ...] = ()
 
     @property
     def body(self) -> object:
@@ -70,6 +72,7 @@ class Entry:
             "model": self.model,
             "directive": dict(self.directive),
             "body": f"<{len(body)} bytes>" if isinstance(body, bytes) else body,
+            "history": [_clean(text) for text in self.history],
             "status": self.status,
             "outcome": self.outcome,
             "events_sent": self.events_sent,

@@ -18,6 +18,7 @@ from service.simulator.platform.responses import ResponsesWire
 from service.simulator.record import Record
 from service.simulator.studio import resources
 from service.simulator.studio.chat import FAST_PATH, StudioWire
+from service.simulator.studio.threads import Threads
 from service.simulator.world import WORLD, World
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -132,6 +133,11 @@ class Simulator:
     @property
     def options(self) -> SimulatorOptions:
         return self._world.options
+
+    @property
+    def threads(self) -> Threads:
+        """The studio's conversations."""
+        return self._world.threads
 
     def play(self, *directives: str) -> None:
         """Replace the standing directives, which every answering request obeys: none for a normal life."""

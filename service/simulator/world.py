@@ -14,6 +14,7 @@ from aiohttp import web
 from service.simulator.directives import Script, parse_directive
 from service.simulator.options import Limits, PlatformAccount, SimulatorOptions, StudioSession
 from service.simulator.record import AccountTotals, Entry, Record
+from service.simulator.studio.threads import Threads
 from service.simulator.usage import PrefixCache
 
 _MAX_KEPT = 500  # uploads and speech tasks
@@ -135,6 +136,7 @@ class World:
         self.uploads: dict[str, Upload] = {}
         self.speech: dict[str, SpeechTask] = {}
         self.conversations: dict[str, dict[str, object]] = {}
+        self.threads = Threads()
         self._recent_by_account: dict[str, deque[float]] = {}
         self._counter = 0
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import mimetypes
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import orjson
 from aiohttp import web
@@ -17,6 +18,7 @@ from service.simulator.markup import mimoml
 from service.simulator.studio import envelope
 from service.simulator.studio.config import chat_model
 from service.simulator.studio.prompt import Reading, read_prompt
+from service.simulator.studio.threads import Dialog
 from service.simulator.world import Account, World
 
 _HEX_ID = re.compile(r"[0-9a-f]{32}")
@@ -36,16 +38,18 @@ class StudioWire:
     def decode(self, world: World, account: Account, request: web.Request, raw: bytes) -> Asked:
         body, query, config = _checked(raw)
         model = chat_model(world, config.get("model"), is_fast=request.path == FAST_PATH)
-        reading = read_prompt(query)
+        before = _before(world, account, body)
+        reading = read_prompt(query, [dialog.query for dialog in before])
         text, blocks = split_directives(reading.text)
         if world.options.studio_fetches_urls and (url := literal_url(query)):
             reading = Reading(f"{text}\n(I opened {url} and read it.)")
             text = reading.text
+        history = tuple(text for dialog in before for text in (dialog.query, dialog.answer))
         ask = Ask(
             model=model,
             text=text,
             blocks=blocks,
-            prompt=query.encode("utf-8", "replace"),
+            prompt="".join((*history, query)).encode("utf-8", "replace"),
             thinks=config.get("enableThinking") is True,
             tools=reading.tools,
             results=reading.results,
@@ -55,7 +59,14 @@ class StudioWire:
             allows_parallel=reading.allows_parallel,
             forced=reading.forced,
         )
-        return Asked(ask, True)
+        return _StudioAsked(
+            ask,
+            True,
+            history=history,
+            conversation_id=str(body["conversationId"]),
+            query=query,
+            before=before,
+        )
 
     def refusal(
         self, world: World, status: int, *, streams: bool, directive: Directive = NO_DIRECTIVE
@@ -94,6 +105,26 @@ class StudioWire:
         else:
             frames.add("finish", {"type": None, "content": "[DONE]", "usage": None})
         return frames.built
+
+
+@dataclass(slots=True)
+class _StudioAsked(Asked):
+    """`before`: what the turn goes on from."""
+
+    conversation_id: str = ""
+    query: str = ""
+    before: Sequence[Dialog] = ()
+
+
+def _before(world: World, account: Account, body: Mapping[str, object]) -> Sequence[Dialog]:
+    """The turns that this one goes on from. Raises Refusal."""
+    previous = body.get("previousDialogueId")
+    if previous is not None and not isinstance(previous, str):
+        raise envelope.fail(400, message="previousDialogueId must be a string or null")
+    found = world.threads.before(account.name, str(body["conversationId"]), previous)
+    if found is None and world.options.lost_studio_conversations == "refused":
+        raise envelope.fail(200, code=4041, message="conversation not found")
+    return found or ()
 
 
 def _checked(raw: bytes) -> tuple[dict[str, object], str, Mapping[str, object]]:
@@ -145,7 +176,13 @@ def _spoken(made: Made) -> str:
     parts = []
     if answer.reasoning:
         parts.append(f"<think>\0{answer.reasoning}{_think_close(made)}")
-    parts.append(answer.text)
+    return "".join((*parts, _said(made)))
+
+
+def _said(made: Made) -> str:
+    """Text and calls."""
+    answer = made.answer
+    parts = [answer.text]
     if answer.calls:
         if answer.text:
             parts.append("\n")
@@ -181,6 +218,7 @@ class _Frames:
     def opening(self) -> None:
         """`dialogId` first; then, usually, a bare tool notice that no user should see."""
         digits = str(int(self._made.world.next_id()[:12], 16))
+        self._keep(digits)
         self.add("dialogId", {"type": None, "content": digits, "usage": None})
         notice = self._made.directive.text("notice")
         if notice is None:
@@ -190,6 +228,13 @@ class _Frames:
         if "tips" in self._made.directive:
             self.add("tip_ratio", {"type": None, "content": "0.93", "usage": None})
             self.add("tip_truncate", {"type": None, "content": "The input was truncated.", "usage": None})
+
+    def _keep(self, dialog_id: str) -> None:
+        """The next turn may go on from this answer. Its thinking is not kept."""
+        made, asked = self._made, self._made.asked
+        if isinstance(asked, _StudioAsked):
+            dialog = Dialog(dialog_id, asked.query, _said(made))
+            made.world.threads.add(made.account.name, asked.conversation_id, asked.before, dialog)
 
     def searching(self) -> None:
         if "search" not in self._made.directive:

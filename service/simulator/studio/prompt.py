@@ -7,7 +7,7 @@ what the gateway's own renderer writes, so the two cannot drift apart unseen."""
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -17,6 +17,7 @@ from service.simulator.wishes import read_wishes
 
 _SECTION = re.compile(r"^<(user|assistant|tool_results|system)>\n(.*?)\n</\1>$", re.DOTALL | re.MULTILINE)
 _CONVERSATION = re.compile(r"^<conversation>\n(.*)\n</conversation>$", re.DOTALL | re.MULTILINE)
+_SYSTEM_PART = re.compile(r"<system>\n.*?(?=^<conversation>$)", re.DOTALL | re.MULTILINE)
 _SCHEMA_WISH = re.compile(r"JSON Schema:\s*(?=\{)")
 _TOOLS_BEGIN, _TOOLS_END = "# Tools\n", "\n## How to call\n"
 _HEADING, _SCHEMA = "## ", "Parameters: "
@@ -38,12 +39,14 @@ class Reading:
     allows_parallel: bool = True
 
 
-def read_prompt(query: str) -> Reading:
-    """The prompt as the model understands it. Never fails: a prompt of another form is one user text."""
+def read_prompt(query: str, earlier: Sequence[str] = ()) -> Reading:
+    """The prompt as the model understands it. Never fails: a prompt of another form is one user text.
+    `earlier`: the queries that it goes on from; what they declared still holds."""
     conversation = _CONVERSATION.search(query)
     if conversation is None:
         return Reading(query)
-    system = query[: conversation.start()]
+    begun = (found[0] for one in earlier if (found := _SYSTEM_PART.match(one)))
+    system = "".join((*begun, query[: conversation.start()]))
     closing = query[conversation.end() :]
     text = ""
     results: list[tuple[str, str]] = []

@@ -135,6 +135,7 @@ async def conversation_delete(call: Call) -> web.Response:
     if isinstance(body, dict):
         body = [body.get("conversationId")]
     identities = body if isinstance(body, list) else []
+    call.world.threads.delete(call.session.name, map(str, identities))
     for identity in identities:
         call.world.conversations.pop(str(identity), None)
     return envelope.succeed(None)
