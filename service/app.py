@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -365,4 +366,6 @@ async def _store(
     store = connect(url, spawn=background.spawn, observe=observe)
     stack.push_async_callback(store.aclose)
     metrics.redis_breaker.set_function(lambda: float(store.is_away))
+    for (line,), gauge in metrics.redis_in_use.items():
+        gauge.set_function(partial(store.in_flight, line))
     return store

@@ -27,7 +27,7 @@ from service.core.errors import (
 )
 from service.core.events import Event, Failed, Finish, FinishReason, Usage, UsageReport
 from service.core.leases import Admission, Lease, Penalty
-from service.core.pipeline import AnswerSource
+from service.core.pipeline import AnswerSource, Stage
 from service.core.policy import NextStep, RetryBudget, costs_budget, next_step, penalty_of, retry_pause_s
 from service.core.prices import SHIPPED, PriceTable
 from service.core.tokens import quick_prompt_tokens
@@ -35,7 +35,7 @@ from service.gateway.background import Background
 from service.gateway.holdings import Holdings
 from service.gateway.ports import Accounts, Clock, Ids, Ledger, ReasoningMemory, Upstream, UpstreamCall
 from service.gateway.reasoning import KEEP_WITHIN_S, Recollection, Thoughts
-from service.gateway.stages import stages_for
+from service.gateway.stages import most_held_chars, stages_for
 from service.gateway.sticky import is_continued, sticky_key
 from service.gateway.structured import demands_of
 from service.gateway.tally import Tally
@@ -101,6 +101,7 @@ class Answer:
         self._lease: Lease | None = None
         self._call: UpstreamCall | None = None
         self._source: AnswerSource | None = None
+        self._stages: Sequence[Stage] = ()
         self._demands: list[Demand] = []
         self._was_asked_again = False
         self._attempt_started_at_s = 0.0
@@ -205,6 +206,7 @@ class Answer:
         self._call = await parts.upstreams[account.kind].open(
             account, conversation, request_id=self._record.request_id
         )
+        self._record.connect_s += self._call.connect_s
         self._record.notes += (note for note in self._call.notes if note not in self._record.notes)
         stages = stages_for(
             self._conversation,
@@ -213,6 +215,7 @@ class Answer:
             offers_tools=self._policy.offers_tools_on_studio,
             shows_lone_reasoning=self._policy.shows_lone_reasoning,
         )
+        self._stages = stages
         self._source = AnswerSource(self._call.decoder, stages)
         self._demands = demands_of(
             self._conversation, account.kind, offers_tools=self._policy.offers_tools_on_studio
@@ -235,6 +238,7 @@ class Answer:
         )
         parts.holdings.leases.add(self._lease)
         self._record.queued_s += parts.clock.monotonic_s() - before_s
+        self._record.sticky = self._lease.sticky
         return next(account for account in candidates if account.name == self._lease.account_name)
 
     async def _read(self) -> tuple[list[Event], bool]:
@@ -298,7 +302,10 @@ class Answer:
     def _spends_retry(self, error: GatewayError) -> bool:
         if not costs_budget(error):
             return True
-        return self._parts.retries.spend(now_s=self._parts.clock.monotonic_s())
+        if self._parts.retries.spend(now_s=self._parts.clock.monotonic_s()):
+            return True
+        self._record.retries_refused += 1
+        return False
 
     def _has_time(self) -> bool:
         spent_s = self._parts.clock.monotonic_s() - self._record.started_at_s
@@ -333,11 +340,13 @@ class Answer:
     def close(self, *, is_cancelled: bool = False) -> None:
         """Book the end at once; charging the key and giving the lease back follow off the client's path."""
         self._record.is_cancelled = self._record.is_cancelled or is_cancelled
+        was_open = self._call is not None
         self._end_attempt()
         self._is_over = True
         self._thoughts.keep()  # of a client that left: what it has seen may come back
         parts, lease = self._parts, self._lease
-        self._record.usage = charged = self._tally.charged()
+        self._record.usage = charged = self._tally.charged(was_open=was_open)
+        self._record.sieve_held_chars = most_held_chars(self._stages)
         if lease is not None:
             parts.holdings.leases.discard(lease)
         parts.holdings.admissions.discard(self.admission)

@@ -41,6 +41,11 @@ class UpstreamCall(Protocol):
         """What the request's normaliser changed, for the notes header."""
         ...
 
+    @property
+    def connect_s(self) -> float:
+        """How long its connection took to be made; 0 on one that was there."""
+        ...
+
     async def read(self) -> bytes:
         """The next bytes as the socket gave them; b"" at the connection's end. Raises UpstreamTimeout,
         UpstreamUnavailable, UpstreamProtocolError."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from service.config import AccountKind
 from service.core.conversation import Conversation, ToolChoiceMode
@@ -11,6 +11,7 @@ from service.core.loops import LoopGuard, LoopPolicy
 from service.core.mimoml.sieve import Sieve, SievePolicy
 from service.core.pipeline import Stage
 from service.core.promotion import ReasoningAsText
+from service.core.web_search import WEB_SEARCH, source_filter
 
 
 def stages_for(
@@ -37,6 +38,13 @@ def stages_for(
     sampling = conversation.sampling
     if sampling.stop and (is_studio or sampling.reports_stop):
         stages.append(StopSequences(sampling.stop))
+    if (sites := source_filter(conversation.extra.get(WEB_SEARCH))) is not None:
+        stages.append(sites)
     if shows_lone_reasoning:
         stages.append(ReasoningAsText())
     return stages
+
+
+def most_held_chars(stages: Sequence[Stage]) -> int | None:
+    """The most that the sieve among them held back at once; None: there is none."""
+    return next((stage.most_held_chars for stage in stages if isinstance(stage, Sieve)), None)

@@ -141,6 +141,10 @@ class Store:
         """Redis failed so often that it is not asked at present."""
         return self._breaker.is_open
 
+    def in_flight(self, line: str) -> int:
+        """Commands whose reply is awaited: of scripts (`line`), of plain commands and bodies (`side_line`)."""
+        return (self._line if line == "line" else self._side_line).in_flight
+
     def share_of(self, limit: int) -> int:
         """This worker's part of a shared limit while Redis is away; at least one of what is not nothing."""
         return max(limit // self.workers, 1) if limit > 0 else 0

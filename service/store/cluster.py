@@ -97,6 +97,11 @@ class ClusterLines:
             return True
         return False
 
+    @property
+    def in_flight(self) -> int:
+        """Commands whose reply is awaited, of all nodes."""
+        return sum(line.in_flight for line in tuple(self._lines.values()))
+
     def suspect(self, *, sent_at_s: float) -> None:
         for line in self._lines.values():
             line.suspect(sent_at_s=sent_at_s)

@@ -41,6 +41,10 @@ class Wire(asyncio.Protocol):
         self.received_at_s = 0.0
         self.is_closed = False
 
+    @property
+    def in_flight(self) -> int:
+        return len(self._awaited)
+
     def send(self, command: Command) -> asyncio.Future[Reply]:
         """The reply to come. It fails with redis-py's exceptions, whoever made them."""
         future: asyncio.Future[Reply] = self._loop.create_future()
@@ -160,6 +164,11 @@ class Line:
             self._is_dialling = True
             self._spawn(self._connect(), name="redis_dial")
         return future
+
+    @property
+    def in_flight(self) -> int:
+        """Commands whose reply is awaited."""
+        return len(self._waiting) + (0 if self._wire is None else self._wire.in_flight)
 
     def suspect(self, *, sent_at_s: float) -> None:
         """A call timed out. A wire on which nothing has come since is dropped: its other end may be gone."""

@@ -38,6 +38,8 @@ _QUEUE_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 
 _REDIS_S = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)
 _OVERHEAD_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25)
 _GAP_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 60, 120, 180)
+_CONNECT_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_HELD = tuple(4**power for power in range(1, 13))
 _LAG_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -129,6 +131,17 @@ class Declared:
             self._counter("mgw_client_disconnects", "Clients that left before the end.", ["phase"]),
             labels.DISCONNECT_PHASES,
         )
+        self.slow_client_cuts = self._counter(
+            "mgw_slow_client_cut", "Clients that were cut off since they did not read."
+        )
+        self.translation_warnings = Family(
+            self._counter(
+                "mgw_translation_warnings",
+                "What of a request had to be left out or changed for the wire, by what was done.",
+                ["from", "to", "kind"],
+            ),
+            *(labels.GENERATION_ROUTES, labels.WIRES, labels.NOTE_KINDS),
+        )
         self.auth_failures = Family(
             self._counter("mgw_auth_failures", "Requests without a valid API key.", ["reason"]),
             labels.AUTH_FAILURES,
@@ -147,6 +160,19 @@ class Declared:
                 "mgw_upstream_attempts", "Tries at an upstream account.", ["wire", "result", "attempt"]
             ),
             *(labels.WIRES, labels.ATTEMPT_RESULTS, labels.ATTEMPTS),
+        )
+        self.upstream_connect_s = Family(
+            self._histogram(
+                "mgw_upstream_connect_seconds", "Making a connection to an upstream.", _CONNECT_S, ["wire"]
+            ),
+            labels.WIRES,
+        )
+        self.retries_refused = self._counter(
+            "mgw_retries_refused",
+            "Failed attempts without a next one, since the budget of retries was spent.",
+        )
+        self.sieve_held_bytes = self._histogram(
+            "mgw_sieve_held_bytes", "The most that the sieve held back at once, in characters.", _HELD
         )
         self.sieve_events = Family(
             self._counter("mgw_sieve_events", "What the sieve found in answers.", ["event", "format"])
@@ -236,6 +262,10 @@ class Declared:
         )
         self.degraded = self._gauge(
             "mgw_limiter_degraded", "1 while limits and leases are counted by this process alone."
+        )
+        self.redis_in_use = Family(
+            self._gauge("mgw_redis_pool_in_use", "Redis commands that wait for their reply.", ["pool"]),
+            labels.REDIS_LINES,
         )
         self.loop_lag_s = self._histogram(
             "mgw_event_loop_lag_seconds", "How late the event loop woke a task that slept.", _LAG_S

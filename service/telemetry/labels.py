@@ -6,6 +6,7 @@ from typing import Final
 
 from service.core.errors import Kind
 from service.core.models import FACTS, RETIRED
+from service.core.notes import NoteKind
 
 GENERATION_ROUTES: Final = ("chat", "responses", "messages", "speech", "transcriptions")
 WIRES: Final = ("platform", "studio")
@@ -19,8 +20,10 @@ REASONING_SOURCES: Final = ("client_sent", "restored", "missing")
 TOKEN_TYPES: Final = ("input", "output", "cached_input", "reasoning")
 RELOAD_RESULTS: Final = ("applied", "unchanged", "refused")
 MEDIA_REFUSALS: Final = ("address", "spelling", "scheme")
-AUTH_FAILURES: Final = ("missing_api_key", "invalid_api_key")
+AUTH_FAILURES: Final = ("missing_api_key", "invalid_api_key", "admin")
 ACCOUNT_STATES: Final = ("ready", "cooling", "open", "half_open", "quarantined", "expired")
+REDIS_LINES: Final = ("line", "side_line")
+NOTE_KINDS: Final = tuple(str(kind) for kind in NoteKind)
 REDIS_ERRORS: Final = ("refused", "failed", "timed_out", "shed", "degraded")
 
 # What an attempt can end with: every failure that an upstream causes, by its kind.

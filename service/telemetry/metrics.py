@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from prometheus_client import generate_latest
 
 from service.core.leases import AccountHealth
+from service.core.notes import Note
 from service.telemetry import labels
 from service.telemetry.declared import Declared
 from service.telemetry.record import RequestRecord
@@ -37,6 +38,7 @@ class Metrics(Declared):
         self._observe_attempts(record)
         self._observe_reasoning(record)
         self._observe_usage(record, model)
+        self._observe_notes(record)
         for phase, spent_s in record.overheads(ended_at_s=record.started_at_s + duration_s):
             self.overhead_s[phase,].observe(spent_s)
 
@@ -57,6 +59,18 @@ class Metrics(Declared):
         for (event, detail), count in record.sieve.items():
             known = (event, detail) in self.sieve_events or len(self.sieve_events) < _MAX_SIEVE_SERIES
             self.sieve_events[(event, detail) if known else ("other", "other")].inc(count)
+        if record.sieve_held_chars is not None:
+            self.sieve_held_bytes.observe(record.sieve_held_chars)
+        if record.connect_s:
+            self.upstream_connect_s[record.wire,].observe(record.connect_s)
+        if record.retries_refused:
+            self.retries_refused.inc(record.retries_refused)
+
+    def _observe_notes(self, record: RequestRecord) -> None:
+        if record.wire and record.route in labels.GENERATION_ROUTES:
+            for note in record.notes:
+                if isinstance(note, Note):
+                    self.translation_warnings[record.route, record.wire, note.kind].inc()
 
     def _observe_reasoning(self, record: RequestRecord) -> None:
         replay = record.reasoning_replay

@@ -44,8 +44,15 @@ class RequestRecord:
     trace_id: str = ""
     client_net: str = ""  # the address without its host part
     user_agent: str = ""
+    sticky: str = ""  # whether a conversation that goes on met its account again: hit, moved, miss
+    admit_s: float = 0.0
     queued_s: float = 0.0
+    connect_s: float = 0.0  # making upstream connections, all attempts together
     longest_gap_s: float = 0.0
+    chunks: int = 0  # writes of a stream
+    cost_micro_usd: int = 0
+    retries_refused: int = 0  # tries that the budget of the process did not allow
+    sieve_held_chars: int | None = None  # the most that the sieve held back at once; None: no sieve
     body_at_s: float | None = None  # the body was read
     decoded_at_s: float | None = None  # it became a conversation
     first_event_at_s: float | None = None

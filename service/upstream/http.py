@@ -11,9 +11,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
 from email.utils import parsedate_to_datetime
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.tracing import Trace
 
 from service import __version__
 from service.config import Account, Timeouts
@@ -26,10 +29,30 @@ _READ_BUFFER_BYTES = 32 << 10
 _KEEPALIVE_S = 55.0
 
 
+# Set while a connection is made, by the task that makes it; aiohttp's own tracing would cost every request
+# something. Calls on a kept connection leave it at 0.
+_connect_s: ContextVar[float] = ContextVar("connect_s", default=0.0)
+
+
+class _TimedConnector(aiohttp.TCPConnector):
+    """Tells how long a new connection took: name, TCP and TLS."""
+
+    async def _create_connection(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's signature
+    ) -> ResponseHandler:
+        began_s = self._loop.time()
+        protocol = await super()._create_connection(req, traces, timeout)
+        _connect_s.set(self._loop.time() - began_s)
+        return protocol
+
+
 def client_session(timeouts: Timeouts) -> aiohttp.ClientSession:
     """The session that every upstream call goes through. The caller closes it."""
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_S, ttl_dns_cache=60),
+        connector=_TimedConnector(limit=0, keepalive_timeout=_KEEPALIVE_S, ttl_dns_cache=60),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=timeouts.connect_s, sock_read=timeouts.idle_s),
         auto_decompress=False,
         read_bufsize=_READ_BUFFER_BYTES,
@@ -75,6 +98,7 @@ class Call:
         self._ends_at_s = self._loop.time() + timeouts.total_s
         self.decoder = decoder
         self.notes = notes
+        self.connect_s = _connect_s.get()
 
     async def read(self) -> bytes:
         """The next bytes; b"" at the end. Raises UpstreamTimeout, UpstreamUnavailable,
@@ -114,6 +138,7 @@ class Http:
 
         One timer serves both waits: it runs `first_byte_s` until the head is there and `idle_s` from then
         on."""
+        _connect_s.set(0.0)
         try:
             response = await self._session.post(
                 url, data=body, headers=headers, allow_redirects=False, timeout=self._timeout(first_byte_s)

@@ -133,6 +133,7 @@ class ClientStream(Generic[_Event]):
             self._written_at_s = now_s = self._services.clock.monotonic_s()
             record = self._record
             record.bytes_out += len(data)
+            record.chunks += 1
             self._writing_since_s = now_s
             await response.write(data)
             self._writing_since_s = None
@@ -189,6 +190,7 @@ class ClientStream(Generic[_Event]):
 def cut_slow_reader(request: web.Request) -> None:
     """The client takes nothing: its handler ends as if it had left."""
     request[RECORD].notes.append("the client did not read: its connection was cut")
+    request.app[SERVICES].metrics.slow_client_cuts.inc()
     if request.transport is not None:
         request.transport.abort()
 

@@ -69,6 +69,7 @@ class FakeCall:
         self._is_closed = False
         self.decoder = FakeDecoder(script)
         self.notes = script.notes
+        self.connect_s = 0.25
 
     async def read(self) -> bytes:
         await asyncio.sleep(0)

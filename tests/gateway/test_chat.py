@@ -127,6 +127,8 @@ async def test_answer_is_given_read_by_read_and_charged() -> None:
     assert settled.model == "mimo-v2.6-pro"
     assert world.record.outcome == "ok"
     assert [attempt.result for attempt in world.record.attempts] == ["ok"]
+    assert (world.record.connect_s, world.record.retries_refused) == (0.25, 0)
+    assert world.record.sieve_held_chars is None, "no tools, no sieve"
 
 
 @pytest.mark.parametrize(
@@ -361,6 +363,7 @@ async def test_outage_of_the_upstream_is_not_made_worse_by_retries() -> None:
 async def test_account_at_fault_is_left_whatever_the_budget_says() -> None:
     world = with_retries(World([Script(refusal=UpstreamUnavailable("down", status=503))]), 0.0)
     await fail_once(world, 1)
+    assert world.record.retries_refused == 1
     world.scripts[:] = [Script(refusal=UpstreamRateLimited("fast", status=429)), GOOD]
     world.record = RequestRecord(request_id="req_2", route="chat", started_at_s=0.0)
     assert text_of(await world.events()) == "Hi there"

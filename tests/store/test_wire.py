@@ -36,6 +36,7 @@ async def wire() -> Wire:
 async def test_commands_of_one_turn_leave_in_one_write(wire: Wire):
     for word in ("A", "B", "C"):
         wire.send((word,))
+    assert wire.in_flight == 3
     await asyncio.sleep(0)
     assert wire._transport.writes == [b"*1\r\n$1\r\nA\r\n*1\r\n$1\r\nB\r\n*1\r\n$1\r\nC\r\n"]
 
@@ -117,9 +118,12 @@ async def test_many_who_wait_dial_once():
     dialler = Dialler()
     line = dialler.line()
     futures = [line.send(("A",)) for _ in range(3)]
+    assert line.in_flight == 3, "while it dials"
     for _ in range(5):
         await asyncio.sleep(0)
+    assert line.in_flight == 3, "on the wire"
     dialler.wires[0].data_received(b":1\r\n:2\r\n:3\r\n")
+    assert line.in_flight == 0
     assert [await future for future in futures] == [1, 2, 3]
     assert len(dialler.wires) == 1
     line.close()

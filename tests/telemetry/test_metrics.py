@@ -15,6 +15,7 @@ from service.core.errors import ContentFiltered, GatewayError, InvalidRequest, U
 from service.core.events import Usage
 from service.core.leases import AccountHealth, AccountState
 from service.core.models import CURRENT_MODELS
+from service.core.notes import Note, NoteKind
 from service.telemetry import labels
 from service.telemetry.metrics import Metrics
 from service.telemetry.record import AttemptRecord, RequestRecord
@@ -70,6 +71,13 @@ ASKED_FOR = {
     "mgw_redis_op_seconds": {"op"},
     "mgw_redis_errors_total": {"kind"},
     "mgw_event_loop_lag_seconds": set(),
+    "mgw_sticky_total": {"result"},
+    "mgw_upstream_connect_seconds": {"wire"},
+    "mgw_retries_refused_total": set(),
+    "mgw_sieve_held_bytes": set(),
+    "mgw_translation_warnings_total": {"from", "to", "kind"},
+    "mgw_slow_client_cut_total": set(),
+    "mgw_redis_pool_in_use": {"pool"},
     "mgw_auth_failures_total": {"reason"},
     "mgw_build_info": {"version"},
 }
@@ -93,7 +101,7 @@ def test_names_are_prefixed_and_tell_their_unit(metrics: Metrics) -> None:
         assert re.fullmatch(r"(mgw|gen_ai)_[a-z_]+", name)
     kinds = {family.name: family.type for family in metrics.registry.collect()}
     histograms = [name for name, kind in kinds.items() if kind == "histogram"]
-    assert all(name.endswith(("_seconds", "_token_usage")) for name in histograms)
+    assert all(name.endswith(("_seconds", "_token_usage", "_bytes")) for name in histograms)
 
 
 def test_no_series_tells_when_it_was_created(metrics: Metrics) -> None:
@@ -305,3 +313,33 @@ def test_a_counter_kept_elsewhere_is_read_when_asked(metrics: Metrics) -> None:
     metrics.log_dropped.read = lambda: 3
     assert value(metrics, "mgw_log_dropped_total") == 3
     assert "mgw_log_dropped_total" in metrics.names()
+
+
+def test_what_only_some_requests_have_is_booked_for_those(metrics: Metrics) -> None:
+    plain = a_record(model=PRO, wire="platform")
+    metrics.observe(plain, duration_s=1.0)
+    names = ("mgw_upstream_connect_seconds_count", "mgw_sieve_held_bytes_count", "mgw_retries_refused_total")
+    wires = ({"wire": "platform"}, {}, {})
+    assert [value(metrics, name, **wire) for name, wire in zip(names, wires, strict=True)] == [0, 0, 0]
+    plain.connect_s, plain.sieve_held_chars, plain.retries_refused = 0.02, 300, 2
+    metrics.observe(plain, duration_s=1.0)
+    assert [value(metrics, name, **wire) for name, wire in zip(names, wires, strict=True)] == [1, 1, 2]
+    assert value(metrics, "mgw_sieve_held_bytes_bucket", le="256.0") == 0
+    assert value(metrics, "mgw_sieve_held_bytes_bucket", le="1024.0") == 1
+
+
+def test_notes_about_the_translation_are_counted_by_kind_and_others_are_not(metrics: Metrics) -> None:
+    dropped = Note("logprobs was left out", NoteKind.FIELD_DROPPED)
+    told = a_record(route="messages", model=PRO, wire="studio", notes=[dropped, dropped, "a word of the day"])
+    metrics.observe(told, duration_s=1.0)
+    told.route = "batches"
+    metrics.observe(told, duration_s=1.0)
+    labelled = {"from": "messages", "to": "studio", "kind": "field_dropped"}
+    assert value(metrics, "mgw_translation_warnings_total", **labelled) == 2
+    total = sum(
+        sample.value
+        for family in metrics.registry.collect()
+        if family.name == "mgw_translation_warnings"
+        for sample in family.samples
+    )
+    assert total == 2

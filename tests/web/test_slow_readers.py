@@ -68,6 +68,7 @@ async def test_stream_that_nobody_reads_is_cut_and_holds_little(start: Start, di
             assert await until_no_lease(rig, within_s=5) > 0.1
         entry = rig.simulator.record.requests[-1]
         assert entry.client_closed, "the upstream was told to stop: the rest stayed there"
+        assert b"mgw_slow_client_cut_total 1.0" in rig.gateway.services.metrics.render()
 
 
 async def test_long_answer_that_nobody_reads_is_cut(start: Start) -> None:

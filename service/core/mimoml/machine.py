@@ -29,6 +29,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from service.core.mimoml.lanes import Lane, Lanes
 from service.core.mimoml.state import Mode
 from service.core.mimoml.textmodes import TextModes
 
@@ -36,20 +37,19 @@ from service.core.mimoml.textmodes import TextModes
 class Machine(TextModes):
     """See above. `feed` takes a channel's text, `finish` ends it; what comes out goes to the outlet."""
 
-    def is_quiet(self, *, is_reasoning: bool) -> bool:
-        """Text of this channel without a bracket, backtick, backslash or line end is just text."""
+    def text_lane(self, lanes: Lanes, *, is_reasoning: bool) -> Lane | None:
+        """How more text of this channel passes as it is, with nothing pending."""
         if self._buffer or self._mode is not Mode.PLAIN or (self._is_fresh and not is_reasoning):
-            return False
-        return (self._reasoning_context if is_reasoning else self._text_context).is_quiet
+            return None
+        return (self._reasoning_context if is_reasoning else self._text_context).lane(lanes)
 
-    def is_lane(self) -> bool:
-        """Inside a string argument with nothing pending: text without a character that means something
-        here, or that JSON escapes, is the next fragment as it stands."""
+    def argument_lane(self, lanes: Lanes) -> Lane | None:
+        """How more of a string argument passes into its call's fragments, with nothing pending."""
         if self._buffer or self._fed is not None:
-            return False
+            return None
         if self._mode is Mode.VALUE:
-            return self._reader.is_lane and not self._is_refused
-        return self._mode is Mode.JSON and self._stream.is_lane
+            return None if self._is_refused else self._reader.lane(lanes)
+        return lanes.json if self._mode is Mode.JSON and self._stream.is_lane else None
 
     @property
     def has_open_call(self) -> bool:
@@ -95,6 +95,9 @@ class Machine(TextModes):
             self._buffer = self._buffer[self._position :]
             self._seam = max(0, self._seam - self._position)
             self._position = 0
+        held_chars = len(self._buffer) + self._raw_length
+        if held_chars > self.most_held_chars:
+            self.most_held_chars = held_chars
 
     def _end(self, *, is_normal: bool) -> bool:
         """What the mode holds at the end; True when there is text to read again."""

@@ -64,6 +64,11 @@ class Sieve:
         self._interesting = _INTERESTING if self._restorer is None else _INTERESTING_OR_ADDRESS
         self._in_argument = _IN_ARGUMENT if self._restorer is None else _IN_ARGUMENT_OR_ADDRESS
 
+    @property
+    def most_held_chars(self) -> int:
+        """The most that was held back at once. Arguments that were announced are not counted."""
+        return self._machine.most_held_chars
+
     def feed(self, event: Event) -> list[Event]:
         """What `event` lets go, in order. After a Finish or Failed nothing more may be fed."""
         if self._is_idle:

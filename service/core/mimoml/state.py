@@ -84,6 +84,7 @@ class State:
         self._mode: Mode = Mode.PLAIN
         self._raw: list[tuple[bool, str]] = []
         self._raw_length = 0
+        self.most_held_chars = 0  # at the end of a piece: what the client had to wait for
         self._fed: list[str] | None = None  # all text since a call that nobody has seen began
         self._is_fresh = True  # nothing but blanks so far: the answer may be one JSON call
         self._finds_lines = True
