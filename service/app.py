@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,11 +12,13 @@ from pathlib import Path
 import structlog
 from aiohttp import web
 
+from service.admin_wiring import account_shelf, admin_use_cases
 from service.batch_wiring import batch_use_cases, batch_worker
-from service.config import AccountKind, Config, Listen, ToolsMode
+from service.config import Account, AccountKind, Config, Listen, ToolsMode
 from service.config_loader import demo
 from service.core.prices import SHIPPED
 from service.gateway import ports
+from service.gateway.account_book import LOOK_INTERVAL_S, AccountBook
 from service.gateway.allowances import Allowances
 from service.gateway.background import Background
 from service.gateway.background_responses import BackgroundResponses
@@ -195,7 +197,8 @@ async def _listening(runner: web.AppRunner, stack: AsyncExitStack, listen: Liste
 def _reconfigure(services: Services, config: Config) -> None:
     """Keys, accounts, models, aliases and limits of the next request; those under way keep what they had."""
     services.keyring.replace(config.api_keys)
-    services.models.reconfigure(config.mimo_accounts, offered=config.models, aliases=config.model_aliases)
+    accounts = services.admin.accounts.book.configure(config.mimo_accounts)
+    services.models.reconfigure(accounts, offered=config.models, aliases=config.model_aliases)
     services.limits = config.limits
     services.chat.policy = _chat_policy(config)
     services.speech.prices = services.usage.prices = SHIPPED.overridden(config.prices)
@@ -250,9 +253,12 @@ async def _wired(
     ledger: ports.Ledger = MeteredLedger(RedisLedger(store, accounts=pool, limits=key_limits), metrics)
     registry: ports.KeyRegistry = RedisKeyRegistry(store)
     catalogue: ports.ModelCatalogue = RedisModelCatalogue(store)
-    models = Models(
-        config.mimo_accounts, upstreams, catalogue, offered=config.models, aliases=config.model_aliases
-    )
+    shelf = account_shelf(config, store)
+    book = AccountBook(config.mimo_accounts, shelf)
+    await book.look()
+    models = Models(book.accounts, upstreams, catalogue, offered=config.models, aliases=config.model_aliases)
+    book.on_change = _taking_over(models, background)
+    background.repeat(LOOK_INTERVAL_S, book.look, name="account_book")
     holdings = Holdings()
     reasoning: ports.ReasoningMemory = RedisReasoning(
         store, config.storage, server_secret=config.secret_key.reveal()
@@ -313,12 +319,23 @@ async def _wired(
     health = RedisHealth(store)
     background.spawn(_warned(health), name="redis_warning")
     batches, files = batch_use_cases(config, store, models=models, background=background)
+    keyring = KeyRing(config.api_keys, clock=clock, registry=registry, secret_key=config.secret_key.reveal())
+    admin = admin_use_cases(
+        config,
+        store,
+        book=book,
+        shelf=shelf,
+        pool=accounts,
+        upstreams=upstreams,
+        models=models,
+        keyring=keyring,
+        registry=registry,
+    )
     services = Services(
         chat=chat,
         models=models,
-        keyring=KeyRing(
-            config.api_keys, clock=clock, registry=registry, secret_key=config.secret_key.reveal()
-        ),
+        keyring=keyring,
+        admin=admin,
         store_health=health,
         objects=objects,
         responses=responses,
@@ -336,6 +353,16 @@ async def _wired(
         security=config.security,
     )
     return services, batch_worker(config, store, services, consumer=ids.new("worker_"))
+
+
+def _taking_over(models: Models, background: Background) -> Callable[[Sequence[Account]], None]:
+    """Other accounts from now on; what they serve is asked at once."""
+
+    def take_over(accounts: Sequence[Account]) -> None:
+        models.use_accounts(accounts)
+        background.spawn(models.refresh(), name="model_discovery")
+
+    return take_over
 
 
 async def _warned(health: RedisHealth) -> None:

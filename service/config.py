@@ -106,10 +106,13 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuedKey:
-    """A key that `mimo-gateway keys create` made: kept in Redis, not in a file. `created_at_s`: Unix time."""
+    """A key that was made while the gateway runs: kept in Redis, not in a file. `created_at_s`: Unix time.
+
+    `shown` is what lists show of it: its prefix and its last four characters, "" where nobody kept them."""
 
     key: ApiKey
     created_at_s: int
+    shown: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +137,29 @@ class Account:
     models: tuple[str, ...] = field(default=(), metadata={"form": "model"})
     enabled: bool = True
     login_time: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredAccount:
+    """An account that an operator added while the gateway runs: kept in Redis, its secrets sealed.
+
+    Times are Unix time; `secret_at_s` is when the credential was given. `is_readable` False: it was sealed
+    under another MIMO_SECRET_KEY; the account then has no secret and is not enabled. `shown` is the masked
+    credential, which is kept in the clear."""
+
+    account: Account
+    created_at_s: int
+    secret_at_s: int
+    shown: str
+    is_readable: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shelved:
+    """What Redis has of accounts: those that were added, and the settings laid over those of the file."""
+
+    added: tuple[StoredAccount, ...] = ()
+    changes: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ import orjson
 from service.config import Account, AccountKind, ApiKey, Config, LogLevel, Secret, key_digest
 from service.config_values import (
     ConfigError,
+    at,
     choice,
     field_value,
     object_at,
@@ -110,6 +111,23 @@ def accounts(value: object, path: str = "mimo_accounts") -> tuple[Account, ...]:
     found = tuple(_account(item, f"{path}[{i}]", i + 1) for i, item in enumerate(value))
     refuse_twice([account.name for account in found], path, "name")
     return found
+
+
+# What of an account can change without another credential.
+CHANGEABLE = (
+    *("enabled", "weight", "models"),
+    *("max_concurrency", "requests_per_minute", "tokens_per_minute"),
+)
+
+
+def changed_account(account: Account, changes: Mapping[str, object], path: str) -> Account:
+    """The account with other settings (some of CHANGEABLE, as JSON values). Raises ConfigError."""
+    refuse_unknown(changes, CHANGEABLE, path)
+    known, hints = {f.name: f for f in fields(Account)}, typing.get_type_hints(Account)
+    typed: dict[str, typing.Any] = {
+        name: field_value(known[name], hints[name], value, at(path, name)) for name, value in changes.items()
+    }
+    return replace(account, **typed)
 
 
 def _account(value: object, path: str, number: int) -> Account:

@@ -21,6 +21,10 @@ _COOKIES: Mapping[str, tuple[str, ...]] = {
     "user_id": ("userId",),
     "xiaomichatbot_ph": ("xiaomichatbot_ph",),
 }
+_KEY_HEADER = re.compile(
+    r"[\s'\"](?:authorization:\s*bearer\s+|(?:x-)?api-key:\s*)((?:sk|tp|ttp)-[^\s'\"]+)", re.IGNORECASE
+)
+_ORIGIN = re.compile(r"https?://[^\s/?#'\"\\@]+", re.IGNORECASE)
 _QUERY_PH = re.compile(r"[?&]xiaomichatbot_ph=([^&\s'\"#]+)")
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})|\\x([0-9a-fA-F]{2})|\\(.)", re.DOTALL)
 
@@ -35,6 +39,8 @@ def decode_pasted(text: str) -> dict[str, str]:
     if _API_KEY.fullmatch(text):
         return {"api_key": text}
     plain = _without_shell_quoting(text)
+    if plain.startswith("curl") and (key := _KEY_HEADER.search(plain)) is not None:
+        return {"api_key": key[1]}
     found = {name: value for name, cookies in _COOKIES.items() if (value := _cookie(plain, cookies))}
     if "xiaomichatbot_ph" not in found and (in_query := _QUERY_PH.search(plain)):
         found["xiaomichatbot_ph"] = unquote(in_query[1])
@@ -44,6 +50,13 @@ def decode_pasted(text: str) -> dict[str, str]:
             "of a chat request in the browser's network tab: page scripts do not see serviceToken."
         )
     return found
+
+
+def pasted_origin(text: str) -> str:
+    """The scheme and host that a copied cURL command calls; "" when the text is none."""
+    plain = _without_shell_quoting(text.strip()[:MAX_CHARS])
+    found = _ORIGIN.search(plain) if plain.startswith("curl") else None
+    return found[0] if found else ""
 
 
 def _without_shell_quoting(text: str) -> str:

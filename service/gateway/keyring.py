@@ -39,7 +39,7 @@ def issue(limits: ApiKey, *, secret_key: str, now_s: float) -> tuple[str, Issued
     """A fresh key with the name and the limits of `limits`: what its owner is shown, and what is kept."""
     shown = _PREFIX + secrets.token_urlsafe(_RANDOM_BYTES)
     key = replace(limits, key_sha256=issued_digest(shown, secret_key))
-    return shown, IssuedKey(key=key, created_at_s=int(now_s))
+    return shown, IssuedKey(key=key, created_at_s=int(now_s), shown=f"{_PREFIX}…{shown[-4:]}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,11 @@ class KeyRing:
     def replace(self, keys: Iterable[ApiKey]) -> None:
         """From now on these are the configuration's keys."""
         self._by_digest = {key.key_sha256: key for key in keys}
+
+    @property
+    def configured(self) -> tuple[ApiKey, ...]:
+        """The configuration's keys."""
+        return tuple(self._by_digest.values())
 
     async def with_id(self, key_id: str) -> ApiKey | None:
         """The key that work was left by; None when nobody knows it (any more). Raises StoreUnavailable."""

@@ -54,6 +54,20 @@ class Models:
         self._aliases = own | {name: to for name, to in DEFAULT_ALIASES.items() if name not in own}
         self._offered = self._union()
 
+    def use_accounts(self, accounts: Sequence[Account]) -> None:
+        """From now on these are the accounts; the rest of the configuration stays."""
+        self._accounts = tuple(account for account in accounts if account.enabled)
+        self._offered = self._union()
+
+    def of(self, account: Account) -> tuple[str, ...]:
+        """The ids that the account serves, as far as is known."""
+        return self._models_of(account)
+
+    @property
+    def aliases(self) -> Mapping[str, str]:
+        """Names and patterns, and what each leads to; "" leads nowhere. The operator's come first."""
+        return self._aliases
+
     @property
     def accounts(self) -> tuple[Account, ...]:
         """The enabled accounts, in the configuration's order."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Protocol
 
@@ -138,6 +138,10 @@ class KeyRegistry(Protocol):
         """False when there is a key of that id already: nothing was changed."""
         ...
 
+    async def update(self, issued: IssuedKey) -> bool:
+        """Other limits for a key that is there. False when there is none (any more)."""
+        ...
+
     async def remove(self, key_id: str) -> bool:
         """False when there was none."""
         ...
@@ -202,11 +206,9 @@ class Ledger(Protocol):
 class UsageReader(Protocol):
     """The ledger, as reports read it."""
 
-    async def booked(
-        self, first: date, last: date, *, key_ids: Collection[str] | None = None
-    ) -> Sequence[Booked]:
-        """What was used from `first` to `last` (UTC, both included), one row a day, key and model, in no
-        order; None: of every key, revoked ones too. Raises StoreUnavailable."""
+    async def booked(self, first: date, last: date) -> Sequence[Booked]:
+        """What was used from `first` to `last` (UTC, both included): one row a day, key and model, in no
+        order, of every key, revoked ones too. Raises StoreUnavailable."""
         ...
 
 

@@ -30,6 +30,10 @@ class RedisKeyRegistry:
             await self._store.command("HSETNX", keys.ISSUED, issued.key.key_id, _encoded(issued)),
         )
 
+    async def update(self, issued: IssuedKey) -> bool:
+        arguments: list[str | bytes | int] = [issued.key.key_id, _encoded(issued)]
+        return bool(await self._store.run("replace_field", [keys.ISSUED], arguments))
+
     async def remove(self, key_id: str) -> bool:
         return bool(await self._store.command("HDEL", keys.ISSUED, key_id))
 
@@ -45,7 +49,9 @@ def _encoded(issued: IssuedKey) -> bytes:
     """What a key does not have is left out."""
     own = {name: getattr(issued.key, name) for name in _FIELDS}
     kept = {name: value for name, value in own.items() if value is not None}
-    return orjson.dumps({"digest": issued.key.key_sha256, "created_at_s": issued.created_at_s, **kept})
+    shown = {"shown": issued.shown} if issued.shown else {}
+    facts = {"digest": issued.key.key_sha256, "created_at_s": issued.created_at_s, **shown}
+    return orjson.dumps({**facts, **kept})
 
 
 def _decoded(stored: bytes) -> IssuedKey:
@@ -53,4 +59,8 @@ def _decoded(stored: bytes) -> IssuedKey:
     found = orjson.loads(stored)
     own = {name: found[name] for name in _FIELDS if name in found}
     own["models"] = tuple(own.get("models", ()))
-    return IssuedKey(key=ApiKey(key_sha256=found["digest"], **own), created_at_s=found["created_at_s"])
+    return IssuedKey(
+        key=ApiKey(key_sha256=found["digest"], **own),
+        created_at_s=found["created_at_s"],
+        shown=found.get("shown", ""),
+    )

@@ -48,6 +48,7 @@ bytes_in bytes_out total_ms ttft_ms queue_ms longest_gap_ms
 input_tokens output_tokens cached_tokens reasoning_tokens usage_estimated
 finish_reason tools_offered tools_called sieve notes
 batch_id number wait_s shard
+who action target detail
 task host port ops_port redis accounts state reason signal library path line waited_s streams models demo
 """
 _CONSTANT: dict[str, object] = {"service": "mimo-gateway", "version": __version__, "schema": SCHEMA}

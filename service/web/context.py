@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from service.config import ApiKey, Limits, Security, Timeouts
+from service.gateway.admin import Admin
 from service.gateway.background import Background
 from service.gateway.background_responses import BackgroundResponses
 from service.gateway.batches import Batches
@@ -41,6 +42,7 @@ class Services:
     files: Files
     speech: Speech
     usage: UsageReports
+    admin: Admin
     metrics: Metrics
     background: Background
     clock: Clock

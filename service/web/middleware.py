@@ -23,6 +23,7 @@ from service.telemetry import trace
 from service.telemetry.log import request_fields
 from service.telemetry.record import RequestRecord
 from service.telemetry.trace import trace_id_of
+from service.web.admin.guard import is_admin
 from service.web.context import API_KEY, RECORD, SERVICES, Services
 from service.web.drain import shutting_down
 from service.web.errors import error_response
@@ -36,6 +37,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 _MAX_USER_AGENT_CHARS = 120
 # What the kernel takes without waiting for the client; longer answers may wait for ever.
 _LARGE_BYTES = 64 << 10
+_METHODS = ("GET", "POST", "PATCH", "DELETE", "OPTIONS", "HEAD")
 _CORS_METHODS = "GET, POST, DELETE, OPTIONS"
 
 
@@ -119,7 +121,7 @@ def _record(request: web.Request, services: Services) -> RequestRecord:
     return RequestRecord(
         request_id=sent if _REQUEST_ID.fullmatch(sent) else services.ids.new("req_"),
         route=route_name(request.path),
-        method=request.method if request.method in ("GET", "POST", "DELETE", "OPTIONS", "HEAD") else "other",
+        method=request.method if request.method in _METHODS else "other",
         started_at_s=services.clock.monotonic_s(),
         trace_id=trace_id_of(request.headers.get(trace.HEADER, "")),
         client_net=_network(request.remote or ""),
@@ -135,7 +137,7 @@ def _network(address: str) -> str:
 
 
 async def _authenticate(request: web.Request, services: Services, record: RequestRecord) -> None:
-    if request.path in OPEN_PATHS:
+    if request.path in OPEN_PATHS or is_admin(request.path):  # the admin's routes have a guard of their own
         return
     presented = presented_key(request)
     try:
@@ -171,9 +173,10 @@ def _http_error(error: web.HTTPException) -> GatewayError:
 
 
 def _cors_headers(request: web.Request, services: Services) -> dict[str, str]:
-    """CORS is off unless origins are configured; an origin outside the list is told nothing."""
+    """CORS is off unless origins are configured; an origin outside the list is told nothing. No page of
+    another origin has business with the admin's routes."""
     origin = request.headers.get("Origin")
-    if origin is None or origin not in services.security.cors_origins:
+    if origin is None or origin not in services.security.cors_origins or is_admin(request.path):
         return {}
     asked = request.headers.get("Access-Control-Request-Headers", "authorization, content-type")
     return {

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from service.web import audio, batches, chat_completions, files, health, messages, models, responses
+from service.web import audio, batches, chat_completions, docs, files, health, messages, models, responses
+from service.web.admin.routes import add_admin_routes
 
 # Without an API key: probes, metrics, and nothing that costs or tells anything of a caller.
-OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/metrics"})
+OPEN_PATHS = frozenset(
+    {"/", "/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/docs/{file}"},
+)
 
 _ROUTE_NAMES = (
     ("/v1/chat/completions", "chat"),
@@ -60,6 +63,10 @@ def add_routes(app: web.Application) -> None:
         app.router.add_get(f"{prefix}/messages/{{message_id}}", messages.show, allow_head=False)
     app.router.add_get("/anthropic/v1/models", models.index, allow_head=False)
     app.router.add_get("/anthropic/v1/models/{model:.+}", models.show, allow_head=False)
+    app.router.add_get("/openapi.json", docs.document, allow_head=False)
+    app.router.add_get("/docs", docs.page, allow_head=False)
+    app.router.add_get("/docs/{file}", docs.asset, allow_head=False)
+    add_admin_routes(app)
     add_ops_routes(app)
 
 
@@ -72,7 +79,7 @@ def add_ops_routes(app: web.Application) -> None:
 
 def route_name(path: str) -> str:
     """The route's name for logs and metrics: a closed set, whatever the path holds."""
-    if path in OPEN_PATHS:
+    if path in OPEN_PATHS or path.startswith("/docs/"):
         return "ops"
     path = path.removeprefix("/anthropic")
     return next((name for prefix, name in _ROUTE_NAMES if path.startswith(prefix)), "other")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from service.core.errors import InvalidRequest
-from service.core.pasted import MAX_CHARS, decode_pasted
+from service.core.pasted import MAX_CHARS, decode_pasted, pasted_origin
 
 SESSION = {"service_token": "tok/en+1==", "user_id": "10001", "xiaomichatbot_ph": "c2ltd/WxhdG9yLTE+w=="}
 COOKIES = 'serviceToken="tok/en+1=="; userId=10001; xiaomichatbot_ph="c2ltd/WxhdG9yLTE+w=="'
@@ -67,3 +67,30 @@ def test_what_is_missing_is_named_and_nothing_is_repeated(text: str, missing: li
 def test_long_text_is_not_searched() -> None:
     with pytest.raises(InvalidRequest, match="longer"):
         decode_pasted("x" * (MAX_CHARS + 1))
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["Authorization: Bearer sk-a1", "authorization: bearer sk-a1", "api-key: sk-a1", "x-api-key:sk-a1"],
+)
+@pytest.mark.parametrize(
+    "form", ["curl https://host.example/v1/models -H '{}'", 'curl ^"https://h^" -H ^"{}^"']
+)
+def test_key_in_a_copied_request_is_found(header: str, form: str) -> None:
+    assert decode_pasted(form.format(header)) == {"api_key": "sk-a1"}
+
+
+@pytest.mark.parametrize(
+    ("text", "origin"),
+    [
+        (
+            "curl 'https://token-plan-sgp.example/v1/models?x=1' -H 'api-key: tp-1'",
+            "https://token-plan-sgp.example",
+        ),
+        ('curl ^"http://127.0.0.1:8080/v1^" ^', "http://127.0.0.1:8080"),
+        ("curl", ""),
+        ("Cookie: a=https://host.example", ""),
+    ],
+)
+def test_host_of_a_copied_request_is_told(text: str, origin: str) -> None:
+    assert pasted_origin(text) == origin

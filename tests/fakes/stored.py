@@ -168,6 +168,13 @@ class FakeKeyRegistry:
         self.put(issued)
         return True
 
+    async def update(self, issued: IssuedKey) -> bool:
+        self._ask()
+        if issued.key.key_id not in self.keys:
+            return False
+        self.put(issued)
+        return True
+
     async def remove(self, key_id: str) -> bool:
         self._ask()
         return self.keys.pop(key_id, None) is not None

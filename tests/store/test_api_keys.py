@@ -57,6 +57,18 @@ async def test_id_is_given_once(registry: KeyRegistry) -> None:
     assert await registry.find(PLAIN.key.key_id) == PLAIN.key
 
 
+async def test_limits_of_a_key_that_is_there_are_changed(registry: KeyRegistry) -> None:
+    assert await registry.add(PLAIN)
+    changed = replace(PLAIN, key=replace(PLAIN.key, requests_per_minute=7), shown="sk-mimo-…abcd")
+    assert await registry.update(changed)
+    assert list(await registry.every()) == [changed]
+
+
+async def test_revoked_key_does_not_come_back_by_a_change(registry: KeyRegistry) -> None:
+    assert not await registry.update(PLAIN)
+    assert await registry.find(PLAIN.key.key_id) is None
+
+
 async def test_removed_key_is_unknown(registry: KeyRegistry) -> None:
     await registry.add(PLAIN)
     assert await registry.remove(PLAIN.key.key_id)

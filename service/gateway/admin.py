@@ -1,0 +1,20 @@
+"""The admin's use cases, as the web layer takes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from service.gateway.admin_accounts import AdminAccounts
+from service.gateway.admin_api_keys import AdminApiKeys
+from service.gateway.admin_audit import Audit
+from service.gateway.admin_gate import AdminGate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admin:
+    """One process's."""
+
+    gate: AdminGate
+    audit: Audit
+    accounts: AdminAccounts
+    keys: AdminApiKeys

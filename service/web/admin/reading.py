@@ -1,0 +1,53 @@
+"""JSON in and out of the admin API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import orjson
+from aiohttp import web
+
+from service.config_values import ConfigError
+from service.core.errors import InvalidRequest
+from service.web.body import read_body
+from service.web.context import RECORD
+
+_MAX_CHARS = 128 << 10
+
+
+async def read_object(request: web.Request) -> dict[str, object]:
+    """The body as one JSON object; no body is an empty one. Raises InvalidRequest, BodyTooLarge."""
+    body = await read_body(request)
+    if not body.strip():
+        return {}
+    if len(body) > _MAX_CHARS:
+        raise InvalidRequest(f"The body is longer than {_MAX_CHARS} bytes.")
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise InvalidRequest("The body is not valid JSON.") from None
+    if not isinstance(value, dict):
+        raise InvalidRequest("The body must be a JSON object.")
+    return value
+
+
+def text_of(obj: Mapping[str, object], name: str) -> str:
+    """A string that must be there. Raises InvalidRequest."""
+    value = obj.get(name)
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidRequest(f"'{name}' must be a string that is not empty.", param=name)
+    return value
+
+
+def refused(error: ConfigError) -> InvalidRequest:
+    """A mistake of a value, in the words of the configuration's reader: they repeat no value."""
+    path, _, words = str(error).partition(": ")
+    field = path.rpartition(".")[2]
+    return InvalidRequest(f"{field}: {words}", param=field)
+
+
+def reply(request: web.Request, value: object, *, status: int = 200) -> web.Response:
+    """`value` (also dataclasses) as JSON."""
+    body = orjson.dumps(value)
+    request[RECORD].bytes_out = len(body)
+    return web.Response(body=body, status=status, content_type="application/json")
