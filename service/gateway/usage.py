@@ -3,9 +3,10 @@ and key. The admin API and the command line ask here, in the same words."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 
 from service.core.errors import InvalidRequest
 from service.core.prices import PriceTable
@@ -14,6 +15,7 @@ from service.gateway.ports import Clock, UsageReader
 
 MAX_DAYS = 400  # what the ledger keeps
 _DEFAULT_DAYS = 30
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DEFAULT_GROUPS = (Grouping.DAY, Grouping.MODEL)
 
 
@@ -67,9 +69,7 @@ def decode_query(words: Mapping[str, str], *, today: date) -> UsageQuery:
 
     Raises InvalidRequest."""
     last = _day(words, "to") or today
-    first = _day(words, "from") or max(last, date.min + timedelta(_DEFAULT_DAYS)) - timedelta(
-        _DEFAULT_DAYS - 1
-    )
+    first = _day(words, "from") or date.fromordinal(max(last.toordinal() - _DEFAULT_DAYS + 1, 1))
     if first > last:
         raise InvalidRequest("from must not be later than to.", param="from")
     if (last - first).days >= MAX_DAYS:
@@ -87,13 +87,11 @@ def _day(words: Mapping[str, str], name: str) -> date | None:
     if not (text := words.get(name, "")):
         return None
     try:
-        return date.fromisoformat(text) if len(text) == len("2026-11-20") else _no_day(name)
+        if _DAY.fullmatch(text):
+            return date.fromisoformat(text)
     except ValueError:
-        return _no_day(name)
-
-
-def _no_day(name: str) -> date:
-    raise InvalidRequest(f"{name} must be a day such as 2026-11-20.", param=name) from None
+        pass  # such as 30 February
+    raise InvalidRequest(f"{name} must be a day such as 2026-11-20.", param=name)
 
 
 def _groups(text: str) -> Sequence[Grouping]:
