@@ -147,7 +147,7 @@ class Speech:
                 yield spoken
             finally:
                 run.broke_off(spoken.failure)
-                run.usage = spoken.call.usage
+                run.usage = spoken.call.usage or _estimated(request)
                 spoken.call.close()
 
     def stream(self, request: SpeechRequest, *, key: ApiKey, record: RequestRecord) -> SpeechStream:
@@ -293,6 +293,11 @@ class _Run:
         self.record.attempts.append(
             AttemptRecord(account=account.name, wire=str(account.kind), result=result, duration_s=spent_s)
         )
+
+
+def _estimated(request: SpeechRequest) -> Usage:
+    """Of speech that broke off, and of wires that tell no counts: what was sent."""
+    return Usage(input_tokens=chars_tokens(len(request.text)), is_estimated=True)
 
 
 async def _begun(upstream: SpeechUpstream, account: Account, request: SpeechRequest) -> Spoken:

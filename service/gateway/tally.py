@@ -66,9 +66,11 @@ class Tally:
         self._record.tools_called, self._record.error = 0, None
         self._thoughts.forget()
 
-    def charged(self) -> Usage | None:
-        """All that the request took, answers that were given up included; None when no upstream worked."""
-        if self.usage is None and (self._output_chars or self._reasoning_chars):
+    def charged(self, *, was_open: bool) -> Usage | None:
+        """All that the request took, answers that were given up included; None when no upstream worked.
+
+        `was_open`: the client left while one did, which read the prompt though it had said nothing."""
+        if self.usage is None and (was_open or self._output_chars or self._reasoning_chars):
             self.usage = self._estimated_usage()
         if self._given_up.total_tokens:
             return self._given_up + (self.usage or Usage())
