@@ -203,12 +203,23 @@ def event_streams(draw: st.DrawFn, *, can_fail: bool = True, has_asides: bool = 
         events += draw(_calls(count, is_cut=True))
     if has_asides:
         for aside in draw(st.lists(_asides(), max_size=2)):
-            events.insert(draw(st.integers(min_value=0, max_value=len(events))), aside)
+            places = range(len(events) + 1) if isinstance(aside, Notice) else _outside_calls(events)
+            events.insert(draw(st.sampled_from(places)), aside)
     if draw(st.booleans()):
         events.append(UsageReport(draw(usages())))
     if can_fail and draw(st.sampled_from([False, False, False, True])):
         return [*events, Failed(draw(failures()))]
     return [*events, draw(_finishes(has_call=count > 0, is_cut=is_cut))]
+
+
+def _outside_calls(events: list[Event]) -> list[int]:
+    """Where an event may be put in without standing inside a call: searches come before or after one."""
+    places, is_open = [0], False
+    for number, event in enumerate(events, 1):
+        is_open = isinstance(event, ToolCallStart) or (is_open and not isinstance(event, ToolCallEnd))
+        if not is_open:
+            places.append(number)
+    return places
 
 
 @functools.cache

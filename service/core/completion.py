@@ -51,7 +51,14 @@ class AnswerReasoning:
     text: str
 
 
-AnswerPart = AnswerText | AnswerReasoning | CalledTool
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerSearch:
+    """A web search of the upstream, by the sources that it gave: one at least."""
+
+    sources: tuple[Citation, ...]
+
+
+AnswerPart = AnswerText | AnswerReasoning | CalledTool | AnswerSearch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +68,12 @@ class Completion:
     parts: tuple[AnswerPart, ...]
     finish: Finish
     usage: Usage | None
-    citations: tuple[Citation, ...] = ()
+
+    @property
+    def citations(self) -> tuple[Citation, ...]:
+        """The sources of every search."""
+        searches = (part.sources for part in self.parts if isinstance(part, AnswerSearch))
+        return tuple(source for sources in searches for source in sources)
 
     @property
     def text(self) -> str:
@@ -84,7 +96,7 @@ class Collector:
         self._parts: list[AnswerPart] = []
         self._pieces: list[str] = []
         self._open: TextDelta | ReasoningDelta | ToolCallStart | None = None
-        self._citations: list[Citation] = []
+        self._sources: list[Citation] = []  # of a search that no part shows yet
         self._usage: Usage | None = None
         self._finish: Finish | None = None
 
@@ -93,12 +105,10 @@ class Collector:
         match event:
             case TextDelta() | ReasoningDelta():
                 if type(self._open) is not type(event):
-                    self._close(is_complete=False)
-                    self._open = event
+                    self._begin(event)
                 self._pieces.append(event.text)
             case ToolCallStart():
-                self._close(is_complete=False)
-                self._open = event
+                self._begin(event)
             case ToolCallDelta():
                 self._pieces.append(event.fragment)
             case ToolCallEnd():
@@ -106,11 +116,13 @@ class Collector:
             case ToolCallCut():
                 self._close(is_complete=False)
             case Citation():
-                self._citations.append(event)
+                if not isinstance(self._open, ToolCallStart):
+                    self._close(is_complete=False)
+                self._sources.append(event)
             case UsageReport():
                 self._usage = event.usage
             case Finish():
-                self._close(is_complete=False)
+                self._begin(None)
                 self._finish = event
             case Failed():
                 raise event.error
@@ -121,12 +133,15 @@ class Collector:
         """The answer. Raises ValueError when no Finish was fed: a cut answer is never passed off as whole."""
         if self._finish is None:
             raise ValueError("the events did not end with a Finish")
-        return Completion(
-            parts=tuple(self._parts),
-            finish=self._finish,
-            usage=self._usage,
-            citations=tuple(self._citations),
-        )
+        return Completion(parts=tuple(self._parts), finish=self._finish, usage=self._usage)
+
+    def _begin(self, event: TextDelta | ReasoningDelta | ToolCallStart | None) -> None:
+        """What is open ends, a search that came after it stands before what `event` opens."""
+        self._close(is_complete=False)
+        if self._sources:
+            self._parts.append(AnswerSearch(sources=tuple(self._sources)))
+            self._sources = []
+        self._open = event
 
     def _close(self, *, is_complete: bool) -> None:
         opened, text = self._open, "".join(self._pieces)
@@ -165,6 +180,8 @@ def replay(completion: Completion) -> list[Event]:
                 events.append(TextDelta(part.text))
             case AnswerReasoning():
                 events.append(ReasoningDelta(part.text))
+            case AnswerSearch():
+                events.extend(part.sources)
             case CalledTool():  # pragma: no branch - the last of them
                 events.append(ToolCallStart(index, part.call_id, part.name))
                 if part.arguments:
@@ -174,7 +191,6 @@ def replay(completion: Completion) -> list[Event]:
                 elif part is not last:
                     events.append(ToolCallCut(index))
                 index += 1
-    events.extend(completion.citations)
     if completion.usage is not None:
         events.append(UsageReport(completion.usage))
     events.append(completion.finish)

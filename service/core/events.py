@@ -6,6 +6,7 @@ A stream of events obeys these laws, which `tests/grammar/events.py` states as a
 - tool calls have contiguous indexes from 0, at most one is open at a time: Start, Delta*, and End or Cut
   before text, thinking or another call comes. One that is open at the end was cut by it. An answer with a
   cut call ends neither as STOP nor as TOOL_CALLS;
+- a Citation stands inside no call;
 - deltas are never empty.
 
 Plain slotted dataclasses, not frozen ones: a frozen one costs three times as much to make, once per token.
@@ -66,8 +67,8 @@ class ToolCallCut:
 
 @dataclass(slots=True)
 class Citation:
-    """A source that a web search of the upstream used. Empty strings where it told nothing. The sources of one
-    search come one right after another. `published` is the page's date in the upstream's words."""
+    """A source that a web search of the upstream used. Empty strings where it told nothing. The sources of
+    one search come one right after another. `published` is the page's date in the upstream's words."""
 
     url: str
     title: str = ""

@@ -9,6 +9,7 @@ from hypothesis import given
 
 from service.core.completion import (
     AnswerReasoning,
+    AnswerSearch,
     AnswerText,
     CalledTool,
     Collector,
@@ -52,7 +53,9 @@ def test_parts_keep_their_order_and_adjacent_deltas_are_one() -> None:
             ToolCallDelta(0, ":1}"),
             ToolCallEnd(0),
             Citation("https://x"),
+            Citation("https://y"),
             TextDelta("e"),
+            Citation("https://z"),
             ToolCallStart(1, "c1", "g"),
             ToolCallDelta(1, "{"),
             UsageReport(Usage(input_tokens=1)),
@@ -65,13 +68,15 @@ def test_parts_keep_their_order_and_adjacent_deltas_are_one() -> None:
             AnswerReasoning(text="ab"),
             AnswerText(text="cd"),
             CalledTool(call_id="c0", name="f", arguments='{"a":1}'),
+            AnswerSearch(sources=(Citation("https://x"), Citation("https://y"))),
             AnswerText(text="e"),
+            AnswerSearch(sources=(Citation("https://z"),)),
             CalledTool(call_id="c1", name="g", arguments="{", is_complete=False),
         ),
         finish=Finish(FinishReason.LENGTH),
         usage=Usage(input_tokens=2),
-        citations=(Citation("https://x"),),
     )
+    assert [source.url[-1] for source in completion.citations] == ["x", "y", "z"]
     assert completion.text == "cde"
     assert completion.reasoning == "ab"
     assert [call.call_id for call in completion.tool_calls] == ["c0", "c1"]
@@ -82,6 +87,15 @@ def test_a_call_that_another_thing_cuts_off_is_not_complete() -> None:
     assert completion.parts == (
         CalledTool(call_id="c0", name="f", arguments="", is_complete=False),
         AnswerText(text="a"),
+    )
+
+
+def test_sources_that_come_inside_a_call_stand_after_it() -> None:
+    source = Citation("https://x")
+    completion = collect([ToolCallStart(0, "c0", "f"), source, ToolCallEnd(0), Finish(FinishReason.STOP)])
+    assert completion.parts == (
+        CalledTool(call_id="c0", name="f", arguments=""),
+        AnswerSearch(sources=(source,)),
     )
 
 

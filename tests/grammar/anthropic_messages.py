@@ -2,6 +2,7 @@
 
     stream  = ping* ( error | message_start ( ping | block )* ending )
     block   = content_block_start ( content_block_delta | ping )* content_block_stop
+    (a server_tool_use block is followed by the web_search_tool_result of its id, which comes whole)
     ending  = message_delta ping* message_stop | error
 
 One block is open at a time, indexes count up from 0; `error` may cut the stream anywhere and nothing
@@ -24,11 +25,15 @@ _DELTAS_BY_BLOCK = {
     "text": {"text_delta": "text"},
     "thinking": {"thinking_delta": "thinking", "signature_delta": "signature"},
     "tool_use": {"input_json_delta": "partial_json"},
+    "server_tool_use": {"input_json_delta": "partial_json"},
+    "web_search_tool_result": {},
 }
 _BLOCK_FIELDS = {
     "text": {"type", "text"},
     "thinking": {"type", "thinking", "signature"},
     "tool_use": {"type", "id", "name", "input"},
+    "server_tool_use": {"type", "id", "name", "input"},
+    "web_search_tool_result": {"type", "tool_use_id", "content"},
 }
 _STOP_REASONS = {"end_turn", "max_tokens", "stop_sequence", "tool_use", "refusal"}
 _ERROR_TYPES = {
@@ -137,7 +142,11 @@ class _Checker:
         block = frame["content_block"]
         assert block["type"] in _BLOCK_FIELDS, f"block type {block['type']!r}"
         assert set(block) == _BLOCK_FIELDS[block["type"]], f"fields {sorted(block)}"
-        if block["type"] == "tool_use":
+        searched = self._blocks[-1]["id"] if self._last_is("server_tool_use") else None
+        assert block.get("tool_use_id") == searched, f"{block['type']} after a search {searched!r}"
+        if block["type"] == "web_search_tool_result":
+            _check_sources(block["content"])
+        elif block["type"] in ("tool_use", "server_tool_use"):
             assert block["input"] == {}, "input must start empty"
             assert block["id"], "the call has no id"
             assert block["name"], "the call has no name"
@@ -150,6 +159,10 @@ class _Checker:
 
     def _content_block_delta(self, frame: Frame) -> None:
         delta, deltas = frame["delta"], _DELTAS_BY_BLOCK[self._open_block(frame)["type"]]
+        if delta["type"] == "citations_delta":
+            assert self._last_is("text"), "a citation outside a text"
+            _check_citation(delta["citation"])
+            return
         assert delta["type"] in deltas, f"{delta['type']} in a {self._blocks[-1]['type']} block"
         assert not self._is_signed, "a delta after the signature"
         field = deltas[delta["type"]]
@@ -166,10 +179,13 @@ class _Checker:
         assert set(frame) == {"type", "index"}, f"fields {sorted(frame)}"
         if block["type"] == "thinking":
             assert self._is_signed, "a thinking block without a signature"
+        if block["type"] == "server_tool_use":
+            _check_arguments(self._arguments[-1])
         self._is_open = False
 
     def _message_delta(self, frame: Frame) -> None:
         assert not self._is_open, "message_delta while a block is open"
+        assert not self._last_is("server_tool_use"), "a search without a result"
         self._has_stopped = True
         delta = frame["delta"]
         reason, sequence = delta["stop_reason"], delta["stop_sequence"]
@@ -191,10 +207,26 @@ class _Checker:
         assert self._has_stopped, "message_stop without message_delta"
         self.has_ended = True
 
+    def _last_is(self, kind: str) -> bool:
+        return bool(self._blocks) and self._blocks[-1]["type"] == kind
+
     def _open_block(self, frame: Frame) -> Frame:
         assert self._is_open, "no block is open"
         assert frame["index"] == len(self._blocks) - 1, f"index {frame['index']} is not the open block's"
         return self._blocks[-1]
+
+
+def _check_sources(content: list[Frame]) -> None:
+    assert content, "a search that found nothing"
+    for result in content:
+        assert set(result) == {"type", "url", "title", "encrypted_content", "page_age"}, f"{sorted(result)}"
+        assert result["type"] == "web_search_result", f"source of type {result['type']!r}"
+        assert result["encrypted_content"], "a source without content to send back"
+
+
+def _check_citation(citation: Frame) -> None:
+    assert set(citation) == {"type", "url", "title", "encrypted_index", "cited_text"}, f"{sorted(citation)}"
+    assert citation["type"] == "web_search_result_location", f"citation of type {citation['type']!r}"
 
 
 def _check_arguments(text: str) -> None:

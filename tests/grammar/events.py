@@ -39,6 +39,8 @@ def check_events(events: Sequence[Event], *, checks_arguments: bool = True) -> N
         if isinstance(event, TextDelta | ReasoningDelta):
             assert event.text, f"{where} is empty"
             assert not calls.is_open, f"{where} stands inside a call"
+        if isinstance(event, Citation):
+            assert not calls.is_open, f"{where} stands inside a call"
         if isinstance(event, UsageReport):
             rest = events[number + 1 :]
             assert all(isinstance(e, UsageReport | Finish | Failed) for e in rest), (

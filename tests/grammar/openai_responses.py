@@ -43,6 +43,9 @@ _FIELDS = {
     "response.function_call_arguments.done": {"output_index", "item_id", "arguments", "name"},
     "response.custom_tool_call_input.delta": {"output_index", "item_id", "delta"},
     "response.custom_tool_call_input.done": {"output_index", "item_id", "input"},
+    "response.web_search_call.in_progress": {"output_index", "item_id"},
+    "response.web_search_call.searching": {"output_index", "item_id"},
+    "response.web_search_call.completed": {"output_index", "item_id"},
 }
 # What comes between added and done of an item, one letter an event; the letters name the events below.
 _LETTERS = {
@@ -59,20 +62,31 @@ _LETTERS = {
     "response.function_call_arguments.done": "t",
     "response.custom_tool_call_input.delta": "d",
     "response.custom_tool_call_input.done": "t",
+    "response.web_search_call.in_progress": "i",
+    "response.web_search_call.searching": "s",
+    "response.web_search_call.completed": "c",
 }
 _PREFIX_BY_TYPE = {
     "message": ("response.content_part.", "response.output_text."),
     "reasoning": ("response.reasoning_summary_",),
     "function_call": ("response.function_call_arguments.",),
     "custom_tool_call": ("response.custom_tool_call_input.",),
+    "web_search_call": ("response.web_search_call.",),
 }
 _BODY_BY_TYPE = {
     "message": "ad+n*tp",
     "reasoning": "ad+tp",
     "function_call": "d+t",
     "custom_tool_call": "d*t",
+    "web_search_call": "isc",
 }
-_CUT_BY_TYPE = {"message": "ad*", "reasoning": "ad*", "function_call": "d*", "custom_tool_call": "d*"}
+_CUT_BY_TYPE = {
+    "message": "ad*",
+    "reasoning": "ad*",
+    "function_call": "d*",
+    "custom_tool_call": "d*",
+    "web_search_call": "isc",
+}
 
 
 def check_stream(raw: bytes, *, first_number: int = 0) -> list[dict[str, Any]]:
@@ -183,6 +197,9 @@ def _check_item(group: list[dict[str, Any]], *, may_stay_open: bool) -> dict[str
         item = group[-1]["item"]
         assert item == added | {"status": "completed"}, f"{item} differs from {added}"
         return dict(item)
+    if kind == "web_search_call":
+        assert is_done, "a web search is never done"
+        added["action"].update(_sources(group[-1]["item"]))
     assert all(event["item_id"] == added["id"] for event in body), f"item_id differs from {added['id']}"
     for event in body:
         assert event["type"].startswith(_PREFIX_BY_TYPE[kind]), f"{event['type']} inside a {kind}"
@@ -201,11 +218,21 @@ def _check_item(group: list[dict[str, Any]], *, may_stay_open: bool) -> dict[str
     return item | {"status": "incomplete"}
 
 
+def _sources(item: dict[str, Any]) -> dict[str, Any]:
+    """What a search's done tells more than its added: the sources, for clients that asked for them."""
+    assert item["action"]["type"] == "search", f"action {item['action']}"
+    sources = {key: value for key, value in item["action"].items() if key == "sources"}
+    assert all(set(source) == {"type", "url"} for source in sources.get("sources", [])), f"{sources}"
+    return sources
+
+
 def _told(added: dict[str, Any], body: list[dict[str, Any]]) -> dict[str, Any]:
     """The item that the deltas and annotations add up to."""
     text = "".join(event["delta"] for event in body if event["type"].endswith(".delta"))
     assert all(event["delta"] for event in body if event["type"].endswith(".delta")), "an empty delta"
     kind = added["type"]
+    if kind == "web_search_call":
+        return added
     if kind == "function_call":
         assert added["arguments"] == "", f"added with arguments: {added}"
         return added | {"arguments": text}

@@ -47,13 +47,11 @@ from service.core.upstreams.repair import (
     with_media_the_model_reads,
     with_text_set,
 )
-from service.core.web_search import WEB_SEARCH
+from service.core.web_search import WEB_SEARCH, domain_instruction, wire_tool
 
 CHAT_PATH = "/v1/chat/completions"
 MODELS_PATH = "/v1/models"
 MAX_STOP_SEQUENCES = 4
-
-_WEB_SEARCH_FIELDS = ("type", "force_search", "max_keyword", "limit", "user_location")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,8 +102,8 @@ def _repaired(conversation: Conversation, facts: ModelFacts, notes: list[str]) -
 
 
 def _in_words(conversation: Conversation, notes: list[str]) -> Turn | None:
-    """What the wire drops silently (a tool choice other than auto, a JSON schema), said in words, at the end:
-    there it leaves the cached prefix alone."""
+    """What the wire drops silently or has no field for (a tool choice other than auto, a JSON schema, the
+    sites of a search), said in words, at the end: there it leaves the cached prefix alone."""
     choice, response_format = conversation.tool_choice, conversation.response_format
     words = [format_instruction(response_format)]
     if response_format.kind is ResponseFormatKind.JSON_SCHEMA:
@@ -124,8 +122,16 @@ def _in_words(conversation: Conversation, notes: list[str]) -> Turn | None:
                     NoteKind.SAID_IN_WORDS,
                 )
             )
+    if search := _searched_sites(conversation):
+        words.append(search)
+        notes.append(Note("web search domains were asked for in the prompt", NoteKind.SAID_IN_WORDS))
     text = "\n\n".join(filter(None, words))
     return Turn(role=Role.SYSTEM, parts=(Text(text=text),)) if text else None
+
+
+def _searched_sites(conversation: Conversation) -> str:
+    tool = conversation.extra.get(WEB_SEARCH)
+    return domain_instruction(tool) if isinstance(tool, Mapping) else ""
 
 
 def _tools(conversation: Conversation) -> list[dict[str, object]]:
@@ -134,7 +140,7 @@ def _tools(conversation: Conversation) -> list[dict[str, object]]:
     tools = [_tool(tool) for tool in conversation.tools]
     web_search = conversation.extra.get(WEB_SEARCH)
     if isinstance(web_search, Mapping):
-        tools.append({name: web_search[name] for name in _WEB_SEARCH_FIELDS if name in web_search})
+        tools.append(wire_tool(web_search))
     return tools
 
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import orjson
 
-from service.core.conversation import Conversation, Media, MediaKind, Thinking
+from service.core.conversation import Conversation, Media, MediaKind, Thinking, ToolChoiceMode
 from service.core.dialects.openai_chat.errors import says_overflow
 from service.core.errors import (
     ContextOverflow,
@@ -73,7 +73,7 @@ def encode_request(
     model_config: dict[str, object] = {
         "model": conversation.model,
         "enableThinking": conversation.thinking is not Thinking.DISABLED,
-        "webSearchStatus": _web_search_status(conversation.extra.get(WEB_SEARCH)),
+        "webSearchStatus": _web_search_status(conversation),
     }
     if sampling.temperature is not None:
         model_config["temperature"] = sampling.temperature
@@ -102,9 +102,10 @@ def with_media(request: StudioRequest, objects: Sequence[Mapping[str, object]]) 
     return orjson.dumps({**request.body, "multiMedias": list(objects)})
 
 
-def _web_search_status(web_search: object) -> str:
+def _web_search_status(conversation: Conversation) -> str:
     """The studio searches by itself when asked to; `force_search` is MiMo's word for always."""
-    if not isinstance(web_search, Mapping):
+    web_search = conversation.extra.get(WEB_SEARCH)
+    if not isinstance(web_search, Mapping) or conversation.tool_choice.mode is ToolChoiceMode.NONE:
         return "disabled"
     return "enabled" if web_search.get("force_search") is True else "auto"
 
@@ -122,6 +123,9 @@ def _notes(conversation: Conversation, offers_tools: bool) -> list[str]:
         notes.append(
             Note("tools are switched off on studio accounts (tools.mode: off)", NoteKind.TOOL_DROPPED)
         )
+    if _web_search_status(conversation) != "disabled":
+        said = "the studio searches by itself: how much and where is not told, and sources may lack addresses"
+        notes.append(Note(said, NoteKind.FIELD_DROPPED))
     return notes + left_out(conversation.extra)
 
 

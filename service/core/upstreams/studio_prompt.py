@@ -15,7 +15,7 @@ the studio holds come in the same form without the instructions: those stand whe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from service.core.conversation import (
     Conversation,
@@ -30,6 +30,7 @@ from service.core.conversation import (
 )
 from service.core.mimoml.render import defuse_urls, render_calls, render_results, render_tools
 from service.core.upstreams.instructions import choice_instruction, format_instruction
+from service.core.web_search import WEB_SEARCH, domain_instruction
 
 
 def render_query(conversation: Conversation, *, offers_tools: bool, goes_on: bool = False) -> str:
@@ -54,9 +55,12 @@ def render_query(conversation: Conversation, *, offers_tools: bool, goes_on: boo
 
 
 def instructions_of(conversation: Conversation, *, offers_tools: bool) -> str:
-    """The leading system turns, the form of the answer, and the tools with how to call them; "" for none."""
+    """The leading system turns, the form of the answer, the sites of a search, and the tools with how to call
+    them; "" for none."""
     head, _ = _split_system(conversation.turns)
-    instructions = [*head, format_instruction(conversation.response_format)]
+    search = conversation.extra.get(WEB_SEARCH)
+    sites = domain_instruction(search) if isinstance(search, Mapping) else ""
+    instructions = [*head, format_instruction(conversation.response_format), sites]
     if _offers(conversation, offers_tools):
         instructions.append(render_tools(conversation.tools, conversation.tool_choice))
     return "\n\n".join(filter(None, instructions))

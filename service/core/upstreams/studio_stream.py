@@ -215,11 +215,15 @@ def _count(obj: object, name: str) -> int:
 
 
 def _citations(data: object) -> list[Event]:
-    """Sources of a web search: an object or a list of them; entries without a URL say nothing to a client."""
+    """Sources of a web search: an object or a list of them, with the page's address under `url` or as the
+    `content`; entries without one say nothing to a client."""
     entries = data if isinstance(data, list) else [data]
     found: list[Event] = []
     for entry in entries:
-        if isinstance(entry, dict) and isinstance(entry.get("url"), str):
+        if not isinstance(entry, dict):
+            continue
+        url = entry.get("url") or entry.get("content")
+        if isinstance(url, str) and url.startswith(("https://", "http://")):
             title, summary = entry.get("title") or "", entry.get("summary") or entry.get("text") or ""
-            found.append(Citation(entry["url"], str(title), str(summary)))
+            found.append(Citation(url, str(title), str(summary)))
     return found

@@ -36,6 +36,7 @@ from service.core.errors import InvalidRequest, UpstreamProtocolError
 from service.core.models import FACTS
 from service.core.upstreams import mimo_platform
 from service.core.upstreams.mimo_platform import decode_models, decoder_for, encode_request
+from service.core.web_search import WEB_SEARCH
 from service.simulator.options import SimulatedModel, SimulatorOptions
 from service.simulator.platform.chat_request import check_chat
 from tests.strategies import Wire, conversations
@@ -355,6 +356,15 @@ def test_web_search_passes_with_its_documented_fields() -> None:
     body = wire(tools=[tool])
     assert body["tools"] == [{"type": "web_search", "force_search": True, "limit": 3}]
     assert notes(tools=[tool]) == ()
+
+
+def test_the_sites_of_a_search_are_asked_for_at_the_end() -> None:
+    tool = {"type": "web_search", "blocked_domains": ["a.com"]}
+    request = encode_request(replace(sent(), extra={WEB_SEARCH: tool}))
+    body = orjson.loads(request.body)
+    assert body["tools"] == [{"type": "web_search"}]
+    assert "use nothing from these sites: a.com." in str(body["messages"][-1]["content"])
+    assert request.notes == ("web search domains were asked for in the prompt",)
 
 
 def test_more_than_four_stop_sequences_are_cut() -> None:

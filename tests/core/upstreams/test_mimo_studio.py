@@ -17,6 +17,8 @@ from service.core.conversation import (
     Sampling,
     Text,
     Thinking,
+    ToolChoice,
+    ToolChoiceMode,
     ToolResult,
     ToolSpec,
     Turn,
@@ -121,7 +123,21 @@ def test_web_search(tool: dict[str, object] | None, status: str) -> None:
     extra = {} if tool is None else {WEB_SEARCH: tool}
     conversation = replace(HELLO, extra=extra)
     assert model_config(conversation)["webSearchStatus"] == status
-    assert encoded(conversation).notes == ()
+    assert [note.split(":")[0] for note in encoded(conversation).notes] == (
+        [] if tool is None else ["the studio searches by itself"]
+    )
+
+
+def test_no_search_where_no_tool_may_be_called() -> None:
+    none = ToolChoice(mode=ToolChoiceMode.NONE)
+    conversation = replace(HELLO, extra={WEB_SEARCH: {"type": "web_search"}}, tool_choice=none)
+    assert model_config(conversation)["webSearchStatus"] == "disabled"
+
+
+def test_the_sites_of_a_search_are_asked_for_in_the_prompt() -> None:
+    tool = {"type": "web_search", "allowed_domains": ["example.com"]}
+    query = str(encoded(replace(HELLO, extra={WEB_SEARCH: tool})).body["query"])
+    assert "use these sites only: example.com." in query
 
 
 def test_sampling_is_sent_as_far_as_the_wire_knows_it_and_the_rest_is_told() -> None:

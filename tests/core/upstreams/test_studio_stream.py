@@ -260,6 +260,7 @@ def test_usage(frames: list[bytes], expected: Usage) -> None:
             [Citation("http://b", "", "t")],
             id="a list, of which some have an address",
         ),
+        pytest.param({"content": "https://c"}, [Citation("https://c")], id="the content is the address"),
         pytest.param("text", [], id="a string"),
         pytest.param(None, [], id="null"),
     ],

@@ -5,7 +5,8 @@ What a block becomes:
 - `image`, `audio`, `video` (the last two are MiMo's own), `document` with a PDF or a URL: Media;
 - `document` with text or content, `search_result`, `tool_reference`, `browser_state`, `compaction`: Text,
   marked with what it is, since no upstream has a word for them;
-- results of Anthropic's server tools in an old answer: Text with what can be read of them, noted;
+- results of the web search in an old answer: Text that names the pages;
+- results of Anthropic's other server tools: Text with what can be read of them, noted;
 - calls of server tools, listings and fall-back marks in an old answer: nothing, noted;
 - `tool_addition` and `tool_removal`: no part, but a change of the tools (tools.py).
 
@@ -34,6 +35,7 @@ from service.core.dialects.anthropic_messages.fields import (
     required_text,
 )
 from service.core.dialects.anthropic_messages.reading import Reading
+from service.core.dialects.anthropic_messages.search import TOOL_NAME, readable_results
 from service.core.dialects.anthropic_messages.tools import read_tool_change
 
 Shown = Text | Media
@@ -105,8 +107,11 @@ def _decoded_block(block: Fields, kind: str, at: str, role: Role, reading: Readi
     if kind in _TOOL_CHANGES:
         read_tool_change(block, at, reading)
         return []
+    if kind == "web_search_tool_result":
+        return [Text(text=found)] if (found := readable_results(block, at)) else []
     if kind in _SILENT_TYPES:
-        reading.note("block-dropped", kind)
+        if block.get("name") != TOOL_NAME:  # of a search the result tells all there is
+            reading.note("block-dropped", kind)
         return []
     if kind.endswith("_tool_result"):
         reading.note("block-as-text", kind)

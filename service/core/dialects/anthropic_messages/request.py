@@ -51,8 +51,10 @@ from service.core.dialects.anthropic_messages.fields import (
     required_name,
 )
 from service.core.dialects.anthropic_messages.reading import Reading
+from service.core.dialects.anthropic_messages.search import TOOL_NAME
 from service.core.dialects.anthropic_messages.tools import decoded_choice, decoded_tools
 from service.core.json_body import decode_object as decode_json_object
+from service.core.web_search import WEB_SEARCH
 
 # MiMo takes 0 to 1.5 and Anthropic 0 to 1: what both could mean passes, and the upstream's rules clamp it.
 _MAX_TEMPERATURE = 2.0
@@ -138,7 +140,7 @@ def decode_object(body: Fields, *, at: str = "") -> DecodedRequest:
         streams=bool(optional_flag(body, "stream", at)),
         includes_usage=True,
         uses_sieve=optional_flag(body, "tool_sieve", at) is not False,
-        extra=_extra(body, config),
+        extra=_extra(body, config, reading),
     )
     return DecodedRequest(conversation=conversation, notes=reading.notes)
 
@@ -262,11 +264,13 @@ def _response_format(body: Fields, config: Fields, at: str) -> ResponseFormat:
     return ResponseFormat(kind=ResponseFormatKind.JSON_SCHEMA, schema=schema)
 
 
-def _extra(body: Fields, config: Fields) -> dict[str, object]:
+def _extra(body: Fields, config: Fields, reading: Reading) -> dict[str, object]:
     extra = {key: value for key, value in body.items() if key not in _USED_FIELDS and value is not None}
     if rest := {key: value for key, value in config.items() if key not in ("effort", "format")}:
         extra["output_config"] = rest
     thinking = body.get("thinking")
     if isinstance(thinking, dict) and thinking not in ({"type": "enabled"}, {"type": "disabled"}):
         extra["thinking"] = thinking
+    if reading.web_search is not None and not reading.takes_away(TOOL_NAME):
+        extra[WEB_SEARCH] = reading.web_search
     return extra

@@ -13,12 +13,14 @@ from service.core.completion import (
     AnswerHead,
     AnswerPart,
     AnswerReasoning,
+    AnswerSearch,
     AnswerText,
     CalledTool,
     Completion,
 )
 from service.core.dialects.anthropic_messages.blocks import input_of
 from service.core.dialects.anthropic_messages.json_prefix import started_object
+from service.core.dialects.anthropic_messages.search import search_call, search_result, text_citations
 from service.core.dialects.anthropic_messages.signature import signature_of
 from service.core.dialects.anthropic_messages.usage import (
     decoded_finish,
@@ -27,7 +29,7 @@ from service.core.dialects.anthropic_messages.usage import (
     usage_fields,
 )
 from service.core.errors import UpstreamProtocolError
-from service.core.events import FinishReason, Usage
+from service.core.events import Citation, FinishReason, Usage
 
 _CUT_REASONS = (FinishReason.LENGTH, FinishReason.CONTENT_FILTER)
 
@@ -40,24 +42,44 @@ def encode_completion(completion: Completion, head: AnswerHead, *, input_tokens_
     `input_tokens_estimate` stands in when no usage came.
     """
     calls = completion.tool_calls
+    shown_searches = sum(isinstance(part, AnswerSearch) for part in completion.parts)
     usage = completion.usage or Usage(input_tokens=input_tokens_estimate, is_estimated=True)
     message: dict[str, object] = {
         "id": head.answer_id,
         "type": "message",
         "role": "assistant",
         "model": head.model,
-        "content": [_encoded_block(part) for part in completion.parts],
+        "content": _encoded_blocks(completion, head),
         **stop_fields(
             completion.finish,
             has_call=any(call.is_complete for call in calls),
             has_cut_call=any(not call.is_complete for call in calls),
         ),
-        "usage": usage_fields(usage),
+        "usage": usage_fields(usage, shown_searches=shown_searches),
     }
     return orjson.dumps(message)
 
 
-def _encoded_block(part: AnswerPart) -> dict[str, object]:
+def _encoded_blocks(completion: Completion, head: AnswerHead) -> list[dict[str, object]]:
+    """A search is two blocks; the first text after it cites its sources."""
+    blocks: list[dict[str, object]] = []
+    searches, sources = 0, list[Citation]()
+    for part in completion.parts:
+        if isinstance(part, AnswerSearch):
+            call = search_call(head.answer_id, searches)
+            blocks += (call, search_result(call, part.sources))
+            sources += part.sources
+            searches += 1
+            continue
+        block = _encoded_block(part)
+        if sources and isinstance(part, AnswerText):
+            block["citations"] = text_citations(sources)
+            sources = []
+        blocks.append(block)
+    return blocks
+
+
+def _encoded_block(part: AnswerText | AnswerReasoning | CalledTool) -> dict[str, object]:
     if isinstance(part, AnswerText):
         return {"type": "text", "text": part.text}
     if isinstance(part, AnswerReasoning):

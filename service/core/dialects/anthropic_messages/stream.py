@@ -1,7 +1,8 @@
 """Streamed answers in the server role: events -> the SSE bytes of `POST /v1/messages` with `stream`.
 
 States: before `message_start` (which the first event brings), no block open, one block open (text, thinking
-or tool_use), ended. An event of another kind than the open block closes it and opens the next;
+or tool_use), ended. A web search is shown whole, by two blocks, before whatever comes after its sources; the
+first text after it cites them. An event of another kind than the open block closes it and opens the next;
 `signature_delta` comes right before a thinking block's end. A call whose end never came is closed like any
 block, and then the answer's `stop_reason` says `max_tokens`. The finish brings `message_delta` with the
 whole usage, and `message_stop`; a failure brings `error` and nothing after it, as Anthropic's own streams
@@ -20,9 +21,11 @@ import orjson
 
 from service.core.completion import AnswerHead
 from service.core.dialects.anthropic_messages.errors import encode_error
+from service.core.dialects.anthropic_messages.search import search_call, search_result, text_citations
 from service.core.dialects.anthropic_messages.signature import Signer
 from service.core.dialects.anthropic_messages.usage import stop_fields, usage_fields
 from service.core.events import (
+    Citation,
     Event,
     Failed,
     Finish,
@@ -68,6 +71,9 @@ class StreamEncoder:
         self._signer = Signer()
         self._has_call = False
         self._has_cut_call = False
+        self._searches = 0
+        self._found: list[Citation] = []  # by a search that is not shown yet
+        self._uncited: list[Citation] = []
 
     def feed(self, event: Event) -> bytes:
         """The bytes that tell the event; b"" for one that this dialect does not show."""
@@ -96,10 +102,13 @@ class StreamEncoder:
                 return self._closed(is_complete=True)
             case ToolCallCut():
                 return self._closed()
+            case Citation():
+                self._found.append(event)
+                return b"" if self._open is ToolCallStart else self._closed()
             case UsageReport():
                 self._usage = event.usage
             case Finish():
-                return self._started() + self._closed() + self._ended(event)
+                return self._started() + self._closed() + self._searched() + self._ended(event)
             case Failed():
                 _, body = encode_error(event.error, request_id=self._request_id)
                 return b"event: error\ndata: " + body + b"\n\n"
@@ -129,11 +138,40 @@ class StreamEncoder:
 
     def _opened(self, kind: type[TextDelta | ReasoningDelta | ToolCallStart], block: bytes) -> bytes:
         """What closes the open block and opens the next."""
-        before = self._started() + self._closed()
+        before = self._started() + self._closed() + self._searched()
         self._index += 1
         self._open = kind
         self._delta_head = _DELTA_HEAD % (self._index, *_DELTA_NAMES[kind])
-        return before + _BLOCK_START % (self._index, block)
+        opening = before + _BLOCK_START % (self._index, block)
+        return opening + self._cited() if kind is TextDelta and self._uncited else opening
+
+    def _searched(self) -> bytes:
+        """The blocks of the search that gave the sources since the last one; b"" when there was none."""
+        if not self._found:
+            return b""
+        found, self._found = self._found, []
+        self._uncited += found
+        call = search_call(self._head.answer_id, self._searches)
+        self._searches += 1
+        asked, answered = self._index + 1, self._index + 2
+        self._index = answered
+        return b"".join(
+            (
+                _BLOCK_START % (asked, orjson.dumps({**call, "input": {}})),
+                _DELTA_HEAD % (asked, b"input_json_delta", b"partial_json"),
+                orjson.dumps(orjson.dumps(call["input"]).decode()),
+                _DELTA_TAIL,
+                _BLOCK_STOP % asked,
+                _BLOCK_START % (answered, orjson.dumps(search_result(call, found))),
+                _BLOCK_STOP % answered,
+            )
+        )
+
+    def _cited(self) -> bytes:
+        """The sources that no text has cited yet, as citations of the text block that has just opened."""
+        head = _DELTA_HEAD % (self._index, b"citations_delta", b"citation")
+        citations, self._uncited = text_citations(self._uncited), []
+        return b"".join(head + orjson.dumps(citation) + _DELTA_TAIL for citation in citations)
 
     def _closed(self, *, is_complete: bool = False) -> bytes:
         """What closes the open block; b"" when none is. `is_complete`: the call in it may be executed."""
@@ -152,7 +190,8 @@ class StreamEncoder:
 
     def _ended(self, finish: Finish) -> bytes:
         delta = stop_fields(finish, has_call=self._has_call, has_cut_call=self._has_cut_call)
-        event = {"type": "message_delta", "delta": delta, "usage": usage_fields(self._usage)}
+        usage = usage_fields(self._usage, shown_searches=self._searches)
+        event = {"type": "message_delta", "delta": delta, "usage": usage}
         return _frame(b"message_delta", event) + _MESSAGE_STOP
 
 

@@ -1,9 +1,10 @@
 """Tools and the choice among them: `tools`, `tool_choice` and tool changes inside messages.
 
-Only tools that the client itself declares with a schema can be offered to MiMo. Anthropic's own
-(`web_search_20250305`, `bash_20250124`, `code_execution_…`, `mcp_toolset` …) are no error, since an agent
-lists them beside the others: they are left out and noted. Deferred tools (`defer_loading`) are offered like
-all others: MiMo has no search for tools, and a tool it was never shown cannot be called.
+Only tools that the client itself declares with a schema can be offered to MiMo, and Anthropic's web search,
+which is mapped to MiMo's (search.py). Its other own tools (`bash_20250124`, `code_execution_…`,
+`web_fetch_…`, `mcp_toolset` …) are no error, since an agent lists them beside the others: they are left out
+and noted. Deferred tools (`defer_loading`) are offered like all others: MiMo has no search for tools, and a
+tool it was never shown cannot be called.
 
 Source: anthropic 2.11.0, types/tool_param.py, types/tool_union_param.py and types/tool_choice_param.py,
 types/beta/beta_request_tool_addition_block_param.py; read 2026-11-20."""
@@ -22,6 +23,13 @@ from service.core.dialects.anthropic_messages.fields import (
     required_name,
 )
 from service.core.dialects.anthropic_messages.reading import Reading
+from service.core.dialects.anthropic_messages.search import (
+    TOOL_NAME,
+    TOOL_TYPE_PREFIX,
+    can_be_called_directly,
+    decoded_search,
+)
+from service.core.web_search import forced
 
 # "function" is OpenAI's word: read as a tool of the client's, so that the missing field is named.
 _OWN_TYPES = (None, "custom", "function")
@@ -53,10 +61,13 @@ def decoded_tools(body: Fields, at: str, reading: Reading) -> tuple[ToolSpec, ..
 
 
 def _decoded_tool(value: object, at: str, reading: Reading) -> ToolSpec | None:
-    """One tool; None for one that only Anthropic can run. Unused fields are kept in `extra`."""
+    """One tool; None for one that is not the client's own. Unused fields are kept in `extra`."""
     tool = fields_at(value, at)
     kind = optional_text(tool, "type", at)
     if kind not in _OWN_TYPES:
+        if str(kind).startswith(TOOL_TYPE_PREFIX) and can_be_called_directly(tool, at):
+            reading.web_search = decoded_search(tool, at)
+            return None
         reading.note("server-tool-dropped", str(kind))
         name = tool.get("name")
         if isinstance(name, str):
@@ -72,7 +83,8 @@ def _decoded_tool(value: object, at: str, reading: Reading) -> ToolSpec | None:
 
 
 def decoded_choice(body: Fields, at: str, tools: tuple[ToolSpec, ...], reading: Reading) -> ToolChoice:
-    """`tool_choice`; AUTO when it is absent, or when it demands a tool that was left out (noted).
+    """`tool_choice`; AUTO when it is absent, when it demands a tool that was left out (noted), and when it
+    demands the web search, which is then told so itself.
 
     Raises InvalidRequest for a demand that no declared tool can meet."""
     if body.get("tool_choice") is None:
@@ -87,6 +99,9 @@ def decoded_choice(body: Fields, at: str, tools: tuple[ToolSpec, ...], reading: 
     allows_parallel = not optional_flag(choice, "disable_parallel_tool_use", where)
     is_met = any(name in (None, spec.name) for spec in tools)
     if mode in (ToolChoiceMode.REQUIRED, ToolChoiceMode.NAMED) and not is_met:
+        if reading.web_search is not None and name in (None, TOOL_NAME):
+            reading.web_search = forced(reading.web_search)
+            return ToolChoice(allows_parallel=allows_parallel)
         if not (name in reading.foreign_tools if name else reading.foreign_tools):
             refuse(where, f"Tool '{name}' not found in provided tools" if name else "No tools were provided")
         reading.note("tool-choice-loosened", kind)

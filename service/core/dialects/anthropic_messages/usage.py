@@ -53,10 +53,11 @@ def decoded_finish(stop_reason: object, stop_sequence: object) -> Finish:
     )
 
 
-def usage_fields(usage: Usage) -> dict[str, object]:
+def usage_fields(usage: Usage, *, shown_searches: int = 0) -> dict[str, object]:
     """The `usage` object. Anthropic's `input_tokens` leaves out the cached ones, ours holds them.
 
     `output_tokens` holds the thinking; how much of it that was stands in `output_tokens_details`.
+    `shown_searches` are those that the answer shows: an upstream that counts none has made as many at least.
     """
     cached_tokens = min(usage.cached_tokens, usage.input_tokens)
     fields: dict[str, object] = {
@@ -67,13 +68,15 @@ def usage_fields(usage: Usage) -> dict[str, object]:
     }
     if usage.reasoning_tokens:
         fields["output_tokens_details"] = {"thinking_tokens": usage.reasoning_tokens}
+    if searches := max(usage.searches, shown_searches):
+        fields["server_tool_use"] = {"web_search_requests": searches, "web_fetch_requests": 0}
     return fields
 
 
 def decoded_usage(fields: Mapping[str, object]) -> Usage:
     """A `usage` object as Usage. Counts that are absent, null or no integer count as 0."""
     cached_tokens = _count(fields, "cache_read_input_tokens")
-    details = fields.get("output_tokens_details")
+    details, server_tools = fields.get("output_tokens_details"), fields.get("server_tool_use")
     return Usage(
         input_tokens=_count(fields, "input_tokens")
         + _count(fields, "cache_creation_input_tokens")
@@ -81,6 +84,7 @@ def decoded_usage(fields: Mapping[str, object]) -> Usage:
         output_tokens=_count(fields, "output_tokens"),
         cached_tokens=cached_tokens,
         reasoning_tokens=_count(details, "thinking_tokens") if isinstance(details, dict) else 0,
+        searches=_count(server_tools, "web_search_requests") if isinstance(server_tools, dict) else 0,
     )
 
 

@@ -124,9 +124,9 @@ def decode_citations(annotations: object) -> list[Citation]:
             continue
         nested = annotation.get("url_citation")
         source = nested if type(nested) is dict else annotation
-        url, title, summary = (text_of(source.get(key)) for key in ("url", "title", "summary"))
-        if url:
-            found.append(Citation(url, title, summary))
+        facts = (text_of(source.get(key)) for key in ("title", "summary", "publish_time"))
+        if url := text_of(source.get("url")):
+            found.append(Citation(url, *facts))
     return found
 
 

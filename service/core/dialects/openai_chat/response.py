@@ -101,7 +101,7 @@ def decode_completion(body: bytes) -> list[Event]:
 
 
 def _events(message: Mapping[str, object], word: object, body: Mapping[str, object]) -> list[Event]:
-    events: list[Event] = []
+    events: list[Event] = [*decode_citations(message.get("annotations"))]  # first, as in a stream
     if reasoning := decode_text(message.get("reasoning_content") or message.get("reasoning")):
         events.append(ReasoningDelta(reasoning))
     if text := decode_text(message.get("content") or message.get("refusal")):
@@ -111,7 +111,6 @@ def _events(message: Mapping[str, object], word: object, body: Mapping[str, obje
     for index, call in enumerate(_calls(message)):
         assembler.delta({**call, "index": index}, events, answer_id=answer_id)
     assembler.flush(events, answer_id=answer_id, is_whole=not is_cut(word))
-    events += decode_citations(message.get("annotations"))
     events += finish_notices(word)
     usage = decode_usage(body.get("usage"))
     if usage is not None:

@@ -67,11 +67,12 @@ LEFT_OUT_TYPES = frozenset(
         "program",
         "program_output",
         "tool_search_call",
-        "web_search_call",
     }
 )
 # Items that carry tools: `declared_tools` reads them, they hold nothing to say.
 TOOL_CARRIERS = frozenset({"additional_tools", "tool_search_output"})
+# What a web search found stands in the answer after it.
+_SILENT_TYPES = frozenset({"web_search_call"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +175,7 @@ class _ItemDecoder:
             decode(self, item, path)
         elif kind in LEFT_OUT_TYPES:
             self._notes.append(f"{path} dropped: {kind} is not available here")
-        elif kind not in TOOL_CARRIERS:
+        elif kind not in TOOL_CARRIERS | _SILENT_TYPES:
             raise wrong_value(kind, f"{path}.type", _DECODE_BY_TYPE)
 
     def decoded(self) -> DecodedItems:

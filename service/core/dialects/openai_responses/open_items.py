@@ -21,6 +21,7 @@ from service.core.dialects.openai_responses.output import (
     function_item,
     message_item,
     reasoning_item,
+    search_item,
     text_part,
     whole_arguments,
 )
@@ -58,7 +59,7 @@ class OpenItem(Protocol):
 
     def add(self, text: str) -> bytes: ...
 
-    def done(self, status: str, citations: Sequence[Citation]) -> tuple[bytes, Item]:
+    def done(self, status: str) -> tuple[bytes, Item]:
         """The closing events and the finished item."""
         ...
 
@@ -85,7 +86,7 @@ class OpenReasoning:
         self._pieces.append(text)
         return self._writer.delta(self._template, text)
 
-    def done(self, status: str, citations: Sequence[Citation]) -> tuple[bytes, Item]:
+    def done(self, status: str) -> tuple[bytes, Item]:
         text = "".join(self._pieces)
         sealed = self._seal(text) if self._seal else None
         item = reasoning_item(self._id, text, status, sealed=sealed)
@@ -103,8 +104,10 @@ class OpenReasoning:
 
 
 class OpenMessage:
-    def __init__(self, writer: EventWriter, index: int, item_id: str) -> None:
-        self._writer, self._index, self._id = writer, index, item_id
+    def __init__(
+        self, writer: EventWriter, index: int, item_id: str, citations: Sequence[Citation] = ()
+    ) -> None:
+        self._writer, self._index, self._id, self._citations = writer, index, item_id, citations
         self._pieces: list[str] = []
         self._place = {"item_id": item_id, "output_index": index, "content_index": 0}
         self._template = writer.delta_template("response.output_text.delta", self._place | {"logprobs": []})
@@ -119,9 +122,9 @@ class OpenMessage:
         self._pieces.append(text)
         return self._writer.delta(self._template, text)
 
-    def done(self, status: str, citations: Sequence[Citation]) -> tuple[bytes, Item]:
+    def done(self, status: str) -> tuple[bytes, Item]:
         text = "".join(self._pieces)
-        annotations = citation_annotations(citations, text)
+        annotations = citation_annotations(self._citations, text)
         part = text_part(text, annotations)
         item = message_item(self._id, [part], status)
         event = self._writer.event
@@ -156,7 +159,7 @@ class _OpenFunction:
         self._pieces.append(text)
         return self._writer.delta(self._template, text)
 
-    def done(self, status: str, citations: Sequence[Citation]) -> tuple[bytes, Item]:
+    def done(self, status: str) -> tuple[bytes, Item]:
         out = b"" if self._pieces else self.add(whole_arguments(""))
         arguments = "".join(self._pieces)
         item = self._item(arguments, COMPLETED)
@@ -187,7 +190,7 @@ class _OpenCustom:
     def add(self, text: str) -> bytes:
         return self._add_input(self._input.feed(text))
 
-    def done(self, status: str, citations: Sequence[Citation]) -> tuple[bytes, Item]:
+    def done(self, status: str) -> tuple[bytes, Item]:
         out = self._add_input(self._input.finish())
         text = "".join(self._pieces)
         item = self._item(text, COMPLETED)
@@ -224,11 +227,11 @@ class _OpenAction:
         self._pieces.append(text)
         return b""
 
-    def done(self, status: str, citations: Sequence[Citation]) -> tuple[bytes, Item]:
+    def done(self, status: str) -> tuple[bytes, Item]:
         item = action_item(self._new_id, self._call_id, self._tool, "".join(self._pieces))
         if item["type"] == "function_call":
             shown, call = self._as_function(str(item["id"]))
-            closing, item = call.done(status, citations)
+            closing, item = call.done(status)
             return shown + closing, item
         added = _added(self._writer, self._index, item | {"status": IN_PROGRESS})
         return added + _item_done(self._writer, self._index, item), item
@@ -250,6 +253,18 @@ def open_call(writer: EventWriter, index: int, call_id: str, tool: ClientTool, n
     if tool.shape is Shape.CUSTOM:
         return _OpenCustom(writer, index, new_id("ctc_"), call_id, tool)
     return _OpenAction(writer, index, new_id, call_id, tool)
+
+
+def whole_search(
+    writer: EventWriter, index: int, item_id: str, sources: Sequence[Citation], *, shows_sources: bool
+) -> tuple[bytes, Item]:
+    """A search, of which the upstream tells when it is over, and the finished item."""
+    place = {"item_id": item_id, "output_index": index}
+    begun = search_item(item_id, (), IN_PROGRESS, shows_sources=False)
+    item = search_item(item_id, sources, COMPLETED, shows_sources=shows_sources)
+    stages = (f"response.web_search_call.{stage}" for stage in (IN_PROGRESS, "searching", COMPLETED))
+    out = _added(writer, index, begun) + b"".join(writer.event(stage, place) for stage in stages)
+    return out + _item_done(writer, index, item), item
 
 
 def _added(writer: EventWriter, index: int, item: Item) -> bytes:

@@ -175,6 +175,14 @@ def whole_arguments(arguments: str) -> str:
     return arguments or "{}"
 
 
+def search_item(item_id: str, sources: Sequence[Citation], status: str, *, shows_sources: bool) -> Item:
+    """A web search of MiMo's. What it looked for is not told; its sources are shown to whom asks for them."""
+    action: Item = {"type": "search", "query": ""}
+    if shows_sources:
+        action["sources"] = [{"type": "url", "url": source.url} for source in sources]
+    return {"id": item_id, "type": "web_search_call", "status": status, "action": action}
+
+
 def citation_annotations(citations: Sequence[Citation], text: str) -> list[Item]:
     """Sources of the upstream's web search. It does not tell which words they support: they stand at the end,
     counted in characters."""

@@ -22,7 +22,7 @@ from service.core.conversation import (
 )
 from service.core.dialects.openai_responses.fields import Fields, object_at, refuse
 from service.core.dialects.openai_responses.items import Unseal, declared_tools, decode_items, item_type
-from service.core.dialects.openai_responses.tool_choice import decode_tool_choice
+from service.core.dialects.openai_responses.tool_choice import DecodedChoice, decode_tool_choice
 from service.core.dialects.openai_responses.tools import HostedTools, ToolBridge, decode_tools
 from service.core.json_body import (
     decode_object,
@@ -37,6 +37,7 @@ from service.core.json_body import (
     wrong_type,
     wrong_value,
 )
+from service.core.web_search import WEB_SEARCH
 
 _MAX_METADATA_PAIRS = 16
 _MAX_METADATA_KEY = 64
@@ -50,6 +51,7 @@ _KNOWN = frozenset(
         "input",
         "instructions",
         "max_output_tokens",
+        "max_tool_calls",
         "metadata",
         "model",
         "parallel_tool_calls",
@@ -110,6 +112,10 @@ class ResponsesRequest:
     notes: tuple[str, ...] = ()
     fields: Fields = field(default_factory=dict)
     options: DecodeOptions = field(default_factory=DecodeOptions)
+
+    @property
+    def wants_sources(self) -> bool:
+        return "web_search_call.action.sources" in self.include
 
     @property
     def wants_sealed_reasoning(self) -> bool:
@@ -201,7 +207,7 @@ def _assembled(
         streams=options.streams_by_query if streams is None else streams,
         includes_usage=True,
         uses_sieve=optional_boolean(fields, "tool_sieve") is not False,
-        extra={key: value for key, value in fields.items() if key not in _KNOWN},
+        extra=_extra(fields, choice),
     )
     request = ResponsesRequest(
         conversation=conversation,
@@ -222,6 +228,16 @@ def _assembled(
     )
     _check_whole(request)
     return request
+
+
+def _extra(fields: Fields, choice: DecodedChoice) -> Fields:
+    """Fields without a meaning here, and the web search. `max_tool_calls` is about hosted tools alone."""
+    extra = {key: value for key, value in fields.items() if key not in _KNOWN}
+    most = optional_integer(fields, "max_tool_calls", minimum=1)
+    if choice.web_search is not None:
+        limit = {} if most is None else {"max_keyword": most}
+        extra[WEB_SEARCH] = {**choice.web_search, **limit}
+    return extra
 
 
 def _check_whole(request: ResponsesRequest) -> None:

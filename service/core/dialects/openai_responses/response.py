@@ -6,7 +6,14 @@ from dataclasses import dataclass
 
 import orjson
 
-from service.core.completion import AnswerHead, AnswerReasoning, AnswerText, CalledTool, Completion
+from service.core.completion import (
+    AnswerHead,
+    AnswerReasoning,
+    AnswerSearch,
+    AnswerText,
+    CalledTool,
+    Completion,
+)
 from service.core.dialects.openai_responses.errors import response_error
 from service.core.dialects.openai_responses.freeform import freeform_input
 from service.core.dialects.openai_responses.output import (
@@ -24,12 +31,14 @@ from service.core.dialects.openai_responses.output import (
     function_item,
     message_item,
     reasoning_item,
+    search_item,
     text_part,
     whole_arguments,
 )
 from service.core.dialects.openai_responses.request import ResponsesRequest
 from service.core.dialects.openai_responses.tools import ClientTool, Shape
 from service.core.errors import GatewayError
+from service.core.events import Citation
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +70,7 @@ def encode_completion(
     status = ended_status(completion.finish)
     seal = seal if request.wants_sealed_reasoning else None
     output: list[Item] = []
+    uncited: list[Citation] = []
     last = len(completion.parts) - 1
     for index, part in enumerate(completion.parts):
         part_status = status if index == last else COMPLETED
@@ -69,9 +79,13 @@ def encode_completion(
                 sealed = seal(part.text) if seal else None
                 output.append(reasoning_item(new_id("rs_"), part.text, part_status, sealed=sealed))
             case AnswerText():
-                citations = completion.citations if index == last else ()
-                content = [text_part(part.text, citation_annotations(citations, part.text))]
+                content = [text_part(part.text, citation_annotations(uncited, part.text))]
+                uncited = []
                 output.append(message_item(new_id("msg_"), content, part_status))
+            case AnswerSearch():
+                uncited += part.sources
+                shows = request.wants_sources
+                output.append(search_item(new_id("ws_"), part.sources, COMPLETED, shows_sources=shows))
             case CalledTool():  # pragma: no branch - the last of them
                 output.append(_call_item(part, request.bridge.client_tool(part.name), new_id))
     response = ResponseFrame(head, request).response(

@@ -28,6 +28,7 @@ _ID_PREFIXES = {
     "reasoning": "rs_",
     "shell_call": "sh_",
     "shell_call_output": "sho_",
+    "web_search_call": "ws_",
 }
 _MAX_LIMIT = 100
 _SEQUENCE_NUMBER = re.compile(rb'"sequence_number":(\d+)')

@@ -10,14 +10,14 @@ Calls that the answer's end cuts off get no output_item.done: clients run a call
 of a patch or a command must not run. The final response holds them with status incomplete. A failure closes
 nothing; the failed response holds what there is.
 
-Calls of local_shell, shell and apply_patch have no deltas in this dialect: they come whole at their end.
+A web search is shown whole, by an item of its own, before whatever comes after its sources; the first message
+after it has them as annotations. Calls of local_shell, shell and apply_patch have no deltas in this dialect:
+they come whole at their end.
 
 Source: openai-python 3.52 response_*_event.py and lib/streaming/responses, what Codex 0.169 and the Vercel
 AI SDK need (summary_index, arguments, logprobs, annotations), read 2026-11-20."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 from service.core.completion import AnswerHead
 from service.core.dialects.openai_responses.errors import response_error
@@ -27,6 +27,7 @@ from service.core.dialects.openai_responses.open_items import (
     OpenMessage,
     OpenReasoning,
     open_call,
+    whole_search,
 )
 from service.core.dialects.openai_responses.output import (
     COMPLETED,
@@ -78,7 +79,9 @@ class StreamEncoder:
         self._open: OpenItem | None = None
         self._open_kind: type | None = None
         self._output: list[Item] = []
-        self._citations: list[Citation] = []
+        self._shows_sources = request.wants_sources
+        self._found: list[Citation] = []  # by a search that is not shown yet
+        self._uncited: list[Citation] = []
         self._usage: Usage | None = None
         self._response: dict[str, object] | None = None
 
@@ -140,7 +143,8 @@ class StreamEncoder:
             case ToolCallCut():
                 return self._close(COMPLETED)
             case Citation():
-                self._citations.append(event)
+                self._found.append(event)
+                return b"" if self._open_kind is ToolCallStart else self._close(COMPLETED)
             case UsageReport():
                 self._usage = event.usage
             case Finish():
@@ -152,37 +156,49 @@ class StreamEncoder:
         return b""
 
     def _begin_text(self, event: TextDelta | ReasoningDelta) -> bytes:
-        out = self.start() + self._close(COMPLETED)
+        out = self.start() + self._close(COMPLETED) + self._searched()
         index = len(self._output)
         item: OpenItem
         if isinstance(event, TextDelta):
-            item = OpenMessage(self._writer, index, self._new_id("msg_"))
+            item = OpenMessage(self._writer, index, self._new_id("msg_"), self._uncited)
+            self._uncited = []
         else:
             item = OpenReasoning(self._writer, index, self._new_id("rs_"), self._seal)
         self._open, self._open_kind = item, type(event)
         return out + item.opened() + item.add(event.text)
 
     def _begin_call(self, event: ToolCallStart) -> bytes:
-        out = self.start() + self._close(COMPLETED)
+        out = self.start() + self._close(COMPLETED) + self._searched()
         tool = self._bridge.client_tool(event.name)
         item = open_call(self._writer, len(self._output), event.call_id, tool, self._new_id)
         self._open, self._open_kind = item, ToolCallStart
         return out + item.opened()
 
-    def _close(self, status: str, *, is_complete: bool = False, citations: Sequence[Citation] = ()) -> bytes:
+    def _searched(self) -> bytes:
+        """The item of the search that gave the sources since the last one; b"" when there was none."""
+        if not self._found:
+            return b""
+        found, self._found = self._found, []
+        self._uncited += found
+        index, item_id = len(self._output), self._new_id("ws_")
+        out, item = whole_search(self._writer, index, item_id, found, shows_sources=self._shows_sources)
+        self._output.append(item)
+        return out
+
+    def _close(self, status: str, *, is_complete: bool = False) -> bytes:
         """Finish the open item, if there is one. A call that is not complete is cut instead."""
         item, kind = self._open, self._open_kind
         if item is None:
             return b""
         self._open = self._open_kind = None
         is_cut = kind is ToolCallStart and not is_complete
-        out, finished = item.cut() if is_cut else item.done(status, citations)
+        out, finished = item.cut() if is_cut else item.done(status)
         self._output.append(finished)
         return out
 
     def _finish(self, finish: Finish) -> bytes:
         status = ended_status(finish)
-        out = self.start() + self._close(status, citations=self._citations)
+        out = self.start() + self._close(status) + self._searched()
         self._response = self._frame.response(status, self._output, usage=self._usage, finish=finish)
         return out + self._writer.event(f"response.{status}", {"response": self._response})
 

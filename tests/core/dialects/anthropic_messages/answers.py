@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -76,7 +77,7 @@ def as_heard(events: Iterable[Event]) -> list[object]:
             heard.append(Usage(input_tokens=ESTIMATE))
         if isinstance(event, UsageReport):
             has_usage = True
-            heard.append(event.usage)
+            heard.append(replace(event.usage, searches=0))  # told by the asides, too
         elif isinstance(event, Failed):
             heard = [item for item in heard if not isinstance(item, Usage)]
             heard.append(GatewayError)

@@ -265,7 +265,6 @@ PDF_FETCH = {"type": "web_fetch_tool_result", "content": {"content": {"source": 
 @pytest.mark.parametrize(
     ("block", "text", "note"),
     [
-        pytest.param(SEARCH, "T\nhttps://e.com", "block-as-text:web_search_tool_result", id="web search"),
         pytest.param(FETCH, "https://e.com\npage", "block-as-text:web_fetch_tool_result", id="web fetch"),
         pytest.param(CODE, "out", "block-as-text:bash_code_execution_tool_result", id="code execution"),
         pytest.param(
@@ -276,7 +275,7 @@ PDF_FETCH = {"type": "web_fetch_tool_result", "content": {"content": {"source": 
         ),
         pytest.param(PDF_FETCH, None, "block-as-text:web_fetch_tool_result", id="nothing readable"),
         pytest.param(
-            {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "q"}},
+            {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_fetch", "input": {"url": "u"}},
             None,
             "block-dropped:server_tool_use",
             id="a call of a server tool",

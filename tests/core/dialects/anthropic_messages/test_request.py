@@ -289,14 +289,14 @@ def test_setting(fields: dict[str, Any], attribute: str, expected: object) -> No
 
 def test_what_was_left_out_is_noted() -> None:
     request = body(
-        tools=[{"type": "web_search_20250305", "name": "web_search"}],
+        tools=[{"type": "web_fetch_20250910", "name": "web_fetch"}],
         tool_choice={"type": "any"},
         safeguards=[{"type": "dangerous_tool_use"}],
         mcp_servers=[],
         container="c",
     )
     assert decode_object(request).notes == (
-        "server-tool-dropped:web_search_20250305",
+        "server-tool-dropped:web_fetch_20250910",
         "field-ignored:container",
         "field-ignored:safeguards",
         "tool-choice-loosened:any",

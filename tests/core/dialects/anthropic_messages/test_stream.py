@@ -13,7 +13,6 @@ from service.core.dialects.anthropic_messages.signature import signature_of
 from service.core.dialects.anthropic_messages.stream import StreamEncoder
 from service.core.errors import ContextOverflow, UpstreamProtocolError
 from service.core.events import (
-    Citation,
     Event,
     Failed,
     Finish,
@@ -132,7 +131,7 @@ def told(events: list[Event]) -> list[object]:
             id="stop sequence",
         ),
         pytest.param(
-            [TextDelta("x"), Notice("leak_removed"), Citation("https://e.com"), TextDelta("y"), STOP],
+            [TextDelta("x"), Notice("leak_removed"), TextDelta("y"), STOP],
             [("text", "x", "y"), ("end_turn",)],
             id="asides are not told and close no block",
         ),

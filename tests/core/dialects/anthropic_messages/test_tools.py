@@ -73,7 +73,8 @@ def test_own_tool_is_offered(tool: object, expected: ToolSpec) -> None:
 @pytest.mark.parametrize(
     "tool",
     [
-        {"type": "web_search_20250305", "name": "web_search", "max_uses": 8},
+        {"type": "web_search_20260209", "name": "web_search", "allowed_callers": ["code_execution_20260120"]},
+        {"type": "web_fetch_20250910", "name": "web_fetch"},
         {"type": "bash_20250124", "name": "bash"},
         {"type": "text_editor_20250728", "name": "str_replace_based_edit_tool"},
         {"type": "code_execution_20250825", "name": "code_execution"},
@@ -154,10 +155,10 @@ def test_tool_choice(choice: object, expected: ToolChoice) -> None:
     assert reading.notes == ()
 
 
-@pytest.mark.parametrize("choice", [{"type": "any"}, {"type": "tool", "name": "web_search"}])
+@pytest.mark.parametrize("choice", [{"type": "any"}, {"type": "tool", "name": "web_fetch"}])
 def test_demand_for_a_dropped_server_tool_is_loosened(choice: dict[str, Any]) -> None:
     reading = Reading()
-    body = {"tools": [{"type": "web_search_20250305", "name": "web_search"}], "tool_choice": choice}
+    body = {"tools": [{"type": "web_fetch_20250910", "name": "web_fetch"}], "tool_choice": choice}
     offered = decoded_tools(body, "", reading)
     assert decoded_choice(body, "", offered, reading) == ToolChoice()
     assert reading.notes[1:] == (f"tool-choice-loosened:{choice['type']}",)

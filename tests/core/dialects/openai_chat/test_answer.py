@@ -80,6 +80,8 @@ def test_citations_survive() -> None:
     citations = [Citation("https://x", "X", "about"), Citation("https://y")]
     assert decode_citations([encode_citation(citation) for citation in citations]) == citations
     assert decode_citations("?") == []
+    dated = {"type": "url_citation", "url": "https://x", "publish_time": "2026-09-21"}
+    assert decode_citations([dated]) == [Citation("https://x", published="2026-09-21")]
 
 
 def test_text_in_whatever_form() -> None:

@@ -13,6 +13,7 @@ from service.core.completion import (
     AnswerHead,
     AnswerPart,
     AnswerReasoning,
+    AnswerSearch,
     AnswerText,
     CalledTool,
     Completion,
@@ -121,7 +122,8 @@ def test_content_and_finish_reason(completion: Completion, content: str | None, 
 
 def test_calls_and_sources() -> None:
     patch = CalledTool(call_id="c2", name="patch", arguments='{"input":"***\\n"}')
-    completion = answer(CALL, patch, finish=TOOL_CALLS, citations=(Citation("https://x", "X"),))
+    search = AnswerSearch(sources=(Citation("https://x", "X"),))
+    completion = answer(search, CALL, patch, finish=TOOL_CALLS)
     message = body(completion, custom_tools={"patch"})["choices"][0]["message"]
     assert message["tool_calls"] == [
         {"id": "c1", "type": "function", "function": {"name": "f", "arguments": '{"a":1}'}},
@@ -208,8 +210,8 @@ def decoded(message: Any, finish: Any = "stop", **fields: Any) -> list[Event]:
         pytest.param(
             {"content": "a", "annotations": [{"url": "https://x", "title": "X"}]},
             "stop",
-            [TextDelta("a"), Citation("https://x", "X"), STOP],
-            id="a source",
+            [Citation("https://x", "X"), TextDelta("a"), STOP],
+            id="a source, first as in a stream",
         ),
     ],
 )

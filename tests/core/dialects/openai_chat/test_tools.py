@@ -9,13 +9,13 @@ import pytest
 from service.core.conversation import ToolChoice, ToolChoiceMode, ToolKind, ToolSpec
 from service.core.dialects.openai_chat.request import decode_body
 from service.core.dialects.openai_chat.tools import (
-    WEB_SEARCH,
     decode_choice,
     decode_tools,
     encode_choice,
     encode_tools,
 )
 from service.core.errors import InvalidRequest
+from service.core.web_search import WEB_SEARCH
 
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "$schema": "draft-07"}
 F = ToolSpec(name="f")

@@ -264,14 +264,14 @@ def test_tools_in_the_input_are_offered_too() -> None:
 
 
 def test_tool_choice_and_notes_are_gathered() -> None:
-    request = _decoded(tools=[{"type": "web_search"}], tool_choice={"type": "web_search"})
+    request = _decoded(tools=[{"type": "mcp"}], tool_choice={"type": "mcp"})
     assert request.conversation.tool_choice.mode is ToolChoiceMode.AUTO
     assert len(request.notes) == 2
 
 
 def test_hosted_tools_may_be_refused() -> None:
     with pytest.raises(InvalidRequest) as refused:
-        _decoded(DecodeOptions(hosted_tools=HostedTools.REFUSE), tools=[{"type": "web_search"}])
+        _decoded(DecodeOptions(hosted_tools=HostedTools.REFUSE), tools=[{"type": "mcp"}])
     assert refused.value.param == "tools[0].type"
 
 

@@ -8,7 +8,14 @@ import orjson
 import pytest
 from openai.types.responses import Response
 
-from service.core.completion import AnswerPart, AnswerReasoning, AnswerText, CalledTool, Completion
+from service.core.completion import (
+    AnswerPart,
+    AnswerReasoning,
+    AnswerSearch,
+    AnswerText,
+    CalledTool,
+    Completion,
+)
 from service.core.dialects.openai_responses.response import (
     EncodedResponse,
     encode_completion,
@@ -25,11 +32,10 @@ _CITATION = Citation("https://example.com/a", "A")
 def _encoded(
     *parts: AnswerPart,
     reason: FinishReason = FinishReason.STOP,
-    citations: tuple[Citation, ...] = (),
     usage: Usage | None = None,
     **fields: Any,
 ) -> EncodedResponse:
-    completion = Completion(parts=parts, finish=Finish(reason), usage=usage, citations=citations)
+    completion = Completion(parts=parts, finish=Finish(reason), usage=usage)
     return encode_completion(completion, HEAD, request_of(**fields), new_id=counter(), seal=seal)
 
 
@@ -197,8 +203,11 @@ def test_nothing_is_sealed_without_a_key() -> None:
 
 
 def test_sources_stand_at_the_end_of_the_text() -> None:
-    encoded = _encoded(AnswerText(text="Hé"), citations=(_CITATION,))
-    (content,) = encoded.output[0]["content"]  # type: ignore[misc]
+    encoded = _encoded(AnswerSearch(sources=(_CITATION,)), AnswerText(text="Hé"), AnswerText(text="!"))
+    search, first, second = encoded.output
+    assert search["action"] == {"type": "search", "query": ""}
+    (content,) = first["content"]  # type: ignore[misc]
+    assert second["content"][0]["annotations"] == []  # type: ignore[index]
     assert content["annotations"] == [
         {
             "type": "url_citation",

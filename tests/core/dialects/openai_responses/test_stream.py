@@ -234,10 +234,19 @@ def test_empty_answer() -> None:
     assert _short(_streamed([_STOP])) == ["created", "in_progress", "completed"]
 
 
-def test_sources_are_annotations_of_the_last_text() -> None:
+def test_sources_are_annotations_of_the_text_after_the_search() -> None:
     events = _streamed([Citation("https://example.com/a", "A"), TextDelta("Hi"), _STOP])
     assert "output_text.annotation.added" in _short(events)
-    (content,) = events[-1]["response"]["output"][0]["content"]
+    assert _short(events)[2:7] == [
+        "output_item.added",
+        "web_search_call.in_progress",
+        "web_search_call.searching",
+        "web_search_call.completed",
+        "output_item.done",
+    ]
+    search, message = events[-1]["response"]["output"]
+    assert search["action"] == {"type": "search", "query": ""}
+    (content,) = message["content"]
     assert [annotation["url"] for annotation in content["annotations"]] == ["https://example.com/a"]
 
 

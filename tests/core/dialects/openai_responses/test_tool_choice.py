@@ -16,8 +16,9 @@ _TOOLS = [
     {"type": "custom", "name": "patch"},
     {"type": "namespace", "name": "agents", "tools": [{"name": "spawn"}]},
     {"type": "shell"},
-    {"type": "web_search"},
+    {"type": "mcp"},
 ]
+OFFLINE = {"type": "web_search", "external_web_access": False}
 _ALL = ["read", "patch", "spawn", "shell"]
 _AUTO, _NONE = ToolChoiceMode.AUTO, ToolChoiceMode.NONE
 _REQUIRED, _NAMED = ToolChoiceMode.REQUIRED, ToolChoiceMode.NAMED
@@ -41,7 +42,7 @@ def _tools(tools: list[dict[str, Any]]) -> Any:
         pytest.param({"type": "function", "name": "spawn"}, _NAMED, "spawn", _ALL, id="in a namespace"),
         pytest.param({"type": "custom", "name": "patch"}, _NAMED, "patch", _ALL, id="a custom tool"),
         pytest.param({"type": "shell"}, _NAMED, "shell", _ALL, id="a built-in tool"),
-        pytest.param({"type": "web_search"}, _AUTO, None, _ALL, id="a hosted tool cannot be forced"),
+        pytest.param({"type": "mcp"}, _AUTO, None, _ALL, id="a hosted tool cannot be forced"),
         pytest.param(
             {"type": "allowed_tools", "mode": "required", "tools": [{"type": "function", "name": "read"}]},
             _REQUIRED,
@@ -76,6 +77,55 @@ def test_tool_choice(value: object, mode: ToolChoiceMode, name: str | None, name
     assert [spec.name for spec in decoded.specs] == names
 
 
+_SEARCH = {"type": "web_search"}
+_FORCED = {"type": "web_search", "force_search": True}
+_READ = {"type": "function", "name": "read"}
+
+
+@pytest.mark.parametrize(
+    ("value", "tools", "search", "names"),
+    [
+        pytest.param(None, [_SEARCH, _READ], _SEARCH, ["read"], id="nothing said"),
+        pytest.param(_READ, [_SEARCH, _READ], _SEARCH, ["read"], id="another tool"),
+        pytest.param("required", [_SEARCH, _READ], _SEARCH, ["read"], id="required, of several"),
+        pytest.param("required", [_SEARCH], _FORCED, [], id="required, and it is alone"),
+        pytest.param({"type": "web_search_preview"}, [_SEARCH, _READ], _FORCED, ["read"], id="itself"),
+        pytest.param(
+            {"type": "allowed_tools", "mode": "auto", "tools": [_SEARCH]},
+            [_SEARCH, _READ],
+            _SEARCH,
+            [],
+            id="it alone is allowed",
+        ),
+        pytest.param(
+            {"type": "allowed_tools", "mode": "required", "tools": [_SEARCH]},
+            [_SEARCH, _READ],
+            _FORCED,
+            [],
+            id="it alone is allowed, and required",
+        ),
+        pytest.param(
+            {"type": "allowed_tools", "mode": "auto", "tools": [_SEARCH, _READ]},
+            [_SEARCH, _READ],
+            _SEARCH,
+            ["read"],
+            id="it is among the allowed",
+        ),
+        pytest.param(
+            {"type": "allowed_tools", "mode": "auto", "tools": [_READ]},
+            [_SEARCH, _READ],
+            None,
+            ["read"],
+            id="it is not among the allowed",
+        ),
+    ],
+)
+def test_web_search(value: object, tools: list[dict[str, Any]], search: object, names: list[str]) -> None:
+    decoded = decode_tool_choice({"tool_choice": value}, _tools(tools))
+    assert (decoded.web_search, [spec.name for spec in decoded.specs]) == (search, names)
+    assert decoded.notes == ()
+
+
 @pytest.mark.parametrize(("value", "allows"), [(True, True), (False, False), (None, True)])
 def test_parallel_tool_calls(value: object, allows: bool) -> None:
     decoded = decode_tool_choice({"parallel_tool_calls": value}, _tools(_TOOLS))
@@ -85,8 +135,9 @@ def test_parallel_tool_calls(value: object, allows: bool) -> None:
 @pytest.mark.parametrize(
     ("value", "tools"),
     [
-        pytest.param({"type": "web_search"}, _TOOLS, id="hosted"),
-        pytest.param("required", [{"type": "web_search"}], id="required, and all were dropped"),
+        pytest.param({"type": "mcp"}, _TOOLS, id="hosted"),
+        pytest.param("required", [{"type": "mcp"}], id="required, and all were dropped"),
+        pytest.param({"type": "web_search"}, [OFFLINE], id="a search that was dropped"),
         pytest.param({"type": "allowed_tools", "tools": []}, _TOOLS, id="nothing allowed"),
     ],
 )

@@ -192,8 +192,8 @@ def test_built_in_tool_that_the_client_runs_becomes_a_function(shape: Shape) -> 
     [
         pytest.param(
             {"type": "web_search", "external_web_access": False},
-            "tools[0] dropped: web_search is not available here",
-            id="hosted",
+            "tools[0] dropped: web search without access to the web is not available here",
+            id="a search that may not search",
         ),
         pytest.param({"type": "mcp"}, "tools[0] dropped: mcp is not available here", id="mcp"),
         pytest.param(
@@ -231,7 +231,7 @@ def test_second_tool_that_nothing_tells_apart_is_dropped() -> None:
 
 def test_hosted_tools_are_refused_where_the_operator_says_so() -> None:
     with pytest.raises(InvalidRequest) as refused:
-        _decoded({"name": "a"}, {"type": "web_search"}, hosted_tools=HostedTools.REFUSE)
+        _decoded({"name": "a"}, {"type": "mcp"}, hosted_tools=HostedTools.REFUSE)
     assert refused.value.param == "tools[1].type"
 
 
