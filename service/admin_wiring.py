@@ -47,6 +47,7 @@ def admin_use_cases(
     audit = Audit(entries, clock)
     secret_key = config.secret_key.reveal()
     return Admin(
+        playground_secret=f"{secret_key} {config.admin_key.reveal()}",
         gate=AdminGate(config.admin_key.reveal(), sessions=sessions, attempts=attempts, clock=clock),
         audit=audit,
         accounts=AdminAccounts(

@@ -12,8 +12,10 @@ from service.gateway.admin_gate import AdminGate
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admin:
-    """One process's."""
+    """One process's. `playground_secret`: what the playground's key is derived from, the same on every
+    worker."""
 
+    playground_secret: str
     gate: AdminGate
     audit: Audit
     accounts: AdminAccounts

@@ -15,7 +15,9 @@ from service.web.context import RECORD, SERVICES
 from service.web.headers import REQUEST_ID, anthropic_limit_headers, notes_header, openai_limit_headers
 
 _RESPONSES_PATH = "/v1/responses"
-_OPENAI_PATHS = (_RESPONSES_PATH, "/v1/chat/")
+_PLAYGROUND = "/admin/api/playground/"
+_OPENAI_PATHS = (_RESPONSES_PATH, "/v1/chat/", f"{_PLAYGROUND}chat", f"{_PLAYGROUND}responses")
+_ANTHROPIC_PATHS = ("/v1/messages", "/anthropic/", f"{_PLAYGROUND}messages")
 
 
 def speaks_anthropic(request: web.Request) -> bool:
@@ -23,7 +25,7 @@ def speaks_anthropic(request: web.Request) -> bool:
     path = request.path
     if path.startswith(_OPENAI_PATHS):
         return False
-    return path.startswith(("/v1/messages", "/anthropic/")) or "anthropic-version" in request.headers
+    return path.startswith(_ANTHROPIC_PATHS) or "anthropic-version" in request.headers
 
 
 def request_id_headers(request: web.Request) -> dict[str, str]:
@@ -44,7 +46,7 @@ def error_response(request: web.Request, error: GatewayError, *, request_id: str
         status, body = encode_anthropic(error, request_id=request_id)
         if limits is not None:
             headers |= anthropic_limit_headers(limits, now_s=request.app[SERVICES].clock.unix_s())
-    elif request.path.startswith(_RESPONSES_PATH):
+    elif request.path.startswith((_RESPONSES_PATH, f"{_PLAYGROUND}responses")):
         status, body = encode_responses(error)
     else:
         status, body = encode_openai(error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from service.web.admin import accounts, audit, keys, page, session
+from service.web.admin import accounts, audit, keys, models, page, playground, session, usage
 from service.web.admin.guard import guarded, set_api_headers
 
 API = "/admin/api"
@@ -31,6 +31,12 @@ GUARDED: tuple[tuple[str, str, Handler], ...] = (
     ("POST", f"{API}/keys", keys.create),
     ("PATCH", f"{API}/keys/{{key_id}}", keys.change),
     ("DELETE", f"{API}/keys/{{key_id}}", keys.delete),
+    ("GET", f"{API}/usage", usage.show),
+    ("GET", f"{API}/models", models.index),
+    ("POST", f"{API}/models/refresh", models.refresh),
+    ("POST", f"{API}/playground/chat", playground.chat),
+    ("POST", f"{API}/playground/responses", playground.create_response),
+    ("POST", f"{API}/playground/messages", playground.message),
     ("GET", f"{API}/audit", audit.index),
 )
 
