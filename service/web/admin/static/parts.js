@@ -138,13 +138,15 @@ export function loader(root, { load, draw, onError }) {
   };
 }
 
-/** A table that becomes a list of cards on a phone. Columns: {label, cell(row), kind?: "number"|"actions"|"title"}. */
+/** A table that becomes a list of cards on a phone. Columns: {label, cell(row), kind?: "number"|"actions"|"title"}.
+ *  Roles are spelled out: some browsers forget a table's own once its boxes are blocks. */
 export function table({ caption, columns, rows, rowClass, foot }) {
   const cellOf = (column, content) =>
     h(
       column.kind === "title" ? "th" : "td",
       {
         class: column.kind ?? "",
+        role: column.kind === "title" ? "rowheader" : "cell",
         scope: column.kind === "title" ? "row" : null,
         data: column.kind === "title" || column.kind === "actions" ? {} : { label: column.label },
       },
@@ -155,16 +157,16 @@ export function table({ caption, columns, rows, rowClass, foot }) {
     { class: "table-frame", tabindex: 0, role: "region", "aria-label": caption },
     h(
       "table",
-      { class: "cards" },
+      { class: "cards", role: "table" },
       h("caption", { class: "sr" }, caption),
       h(
         "thead",
-        {},
-        h("tr", {}, columns.map((column) => headCell(column))),
+        { role: "rowgroup" },
+        h("tr", { role: "row" }, columns.map((column) => headCell(column))),
       ),
-      h("tbody", {}, rows.map((row) =>
-        h("tr", { class: rowClass?.(row) }, columns.map((column) => cellOf(column, column.cell(row)))))),
-      foot && h("tfoot", {}, h("tr", {}, columns.map((column, index) => cellOf(column, foot[index])))),
+      h("tbody", { role: "rowgroup" }, rows.map((row) =>
+        h("tr", { class: rowClass?.(row), role: "row" }, columns.map((column) => cellOf(column, column.cell(row)))))),
+      foot && h("tfoot", { role: "rowgroup" }, h("tr", { role: "row" }, columns.map((column, index) => cellOf(column, foot[index])))),
     ),
   );
 }
@@ -174,7 +176,7 @@ function headCell(column) {
     column.kind === "actions" ? h("span", { class: "sr" }, column.label)
     : column.onSort ? h("button", { type: "button", class: "sort", on: { click: column.onSort }, data: { focus: `sort-${column.label}` } }, column.label)
     : column.label;
-  return h("th", { scope: "col", class: column.kind ?? "", "aria-sort": column.sorted ?? null }, content);
+  return h("th", { scope: "col", role: "columnheader", class: column.kind ?? "", "aria-sort": column.sorted ?? null }, content);
 }
 
 /** A labelled control. `control` gets the id; a hint and an error are tied to it. */
