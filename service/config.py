@@ -236,6 +236,20 @@ class Storage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Studio:
+    """What is particular to studio accounts.
+
+    `reuse_conversations`: an answered conversation stays at the studio for `reuse_ttl_s`, and a request that
+    goes on from exactly it sends only what is new. `probe_interval_s`: how often the session of each account
+    in use is looked at; 0: never.
+    """
+
+    reuse_conversations: bool = False
+    reuse_ttl_s: int = field(default=3600, metadata={"min": 60})
+    probe_interval_s: float = field(default=300.0, metadata={"min": 0})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """Bounds on what a client may send, and on the attempts made for one request. `max_media_bytes`: what
     the media URLs of one request may hold together."""
@@ -345,6 +359,7 @@ class Config:
     timeouts: Timeouts = Timeouts()
     tools: Tools = Tools()
     storage: Storage = Storage()
+    studio: Studio = Studio()
     limits: Limits = Limits()
     security: Security = Security()
     log: Log = Log()
