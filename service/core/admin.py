@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,3 +16,50 @@ class AuditEntry:
     action: str
     target: str
     detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """Counts on their way into one slot of the fleet's series."""
+
+    step: str
+    starts_at_s: int
+    kept_s: int
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pulse:
+    """What a worker tells the others every second or two. `number` counts the flushes of one worker: slots of
+    the same number are added once, however often they are sent. `errors`: an account's last one, as JSON."""
+
+    worker: str
+    row: bytes
+    number: int = 0
+    slots: Sequence[Slot] = ()
+    errors: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """What came back: whether somebody watches the live requests, and which of them are to be stopped."""
+
+    is_watched: bool = False
+    stops: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveRequest:
+    """One request that runs, without anything of what it says. `worker` is a process's own name."""
+
+    request_id: str
+    key_name: str
+    model: str
+    account: str
+    dialect: str
+    route: str
+    phase: str
+    age_s: float
+    output_tokens: int
+    is_streaming: bool
+    worker: str
