@@ -184,12 +184,15 @@ class ResponseFormatKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResponseFormat:
-    """The form of the answer's text. `schema` and `name` are set for JSON_SCHEMA only."""
+    """The form of the answer's text. `schema` and `name` are set for JSON_SCHEMA only. `at` and `schema_at`
+    are the paths of the fields they stood in, for errors; they are no part of what the client said."""
 
     kind: ResponseFormatKind = ResponseFormatKind.TEXT
     name: str | None = None
     schema: Mapping[str, object] | None = None
     strict: bool | None = None
+    at: str = field(default="response_format", compare=False)
+    schema_at: str = field(default="response_format.json_schema.schema", compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -216,7 +216,7 @@ class FormatDemand:
         name = "json_schema" if self._format.kind is ResponseFormatKind.JSON_SCHEMA else "json_object"
         return AnswerUnmet(
             f"The model's answer is not the {name} that was asked for: {fault}.",
-            param="response_format",
+            param=self._format.at,
             code="response_format_unmet",
             answer="".join(self._pieces),
             remedy=(

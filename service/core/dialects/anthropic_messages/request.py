@@ -260,8 +260,9 @@ def _response_format(body: Fields, config: Fields, at: str) -> ResponseFormat:
     wanted = fields_at(value, where)
     if required_name(wanted, "type", where) != "json_schema":
         refuse(joined(where, "type"), "Input should be 'json_schema'")
-    schema = fields_at(wanted.get("schema"), joined(where, "schema"))
-    return ResponseFormat(kind=ResponseFormatKind.JSON_SCHEMA, schema=schema)
+    schema_at = joined(where, "schema")
+    schema = fields_at(wanted.get("schema"), schema_at)
+    return ResponseFormat(kind=ResponseFormatKind.JSON_SCHEMA, schema=schema, at=where, schema_at=schema_at)
 
 
 def _extra(body: Fields, config: Fields, reading: Reading) -> dict[str, object]:

@@ -297,7 +297,7 @@ def _response_format(fields: Fields) -> ResponseFormat:
     if kind not in _FORMATS:
         raise wrong_value(kind, f"{path}.type", _FORMATS)
     if kind != ResponseFormatKind.JSON_SCHEMA:
-        return ResponseFormat(kind=ResponseFormatKind(kind))
+        return ResponseFormat(kind=ResponseFormatKind(kind), at=path)
     schema = optional_object(form, "schema", path)
     if schema is None:
         raise missing(f"{path}.schema")
@@ -306,6 +306,8 @@ def _response_format(fields: Fields) -> ResponseFormat:
         name=required_string(form, "name", path),
         schema=schema,
         strict=optional_boolean(form, "strict", path),
+        at=path,
+        schema_at=f"{path}.schema",
     )
 
 
