@@ -231,6 +231,7 @@ class CallModes(State):
         self._sink = sink
         self._reader = ValueReader(
             sink,
+            self._ahead,
             is_native=is_native,
             is_typed=is_typed,
             is_flat=self._is_flat,
@@ -247,7 +248,7 @@ class CallModes(State):
             if self._buffer[self._position] in CLOSE_BRACKETS:
                 self._use(self._position + 1)
                 return
-        end = reader.read(self._buffer, self._position, is_final=self._is_final)
+        end = reader.read(self._buffer, self._position)
         if reader.is_capped:
             reader.is_capped = False
             self._outlet.notice("buffer_cap", self._markup)

@@ -22,6 +22,7 @@ import re
 from enum import Enum
 
 from service.core.mimoml.characters import OPEN_BRACKETS
+from service.core.mimoml.lanes import Lane, Lanes
 
 _IN_TEXT = re.compile(f"[{OPEN_BRACKETS}`\n\\\\]")
 _IN_SPAN = re.compile("[`\n]")
@@ -66,11 +67,15 @@ class Context:
         self._marker = ""  # "-", "12" or "12." at the start of a line
         self._is_escaped = False
 
-    @property
-    def is_quiet(self) -> bool:
-        """Mid-line with nothing pending: text without a bracket, backtick, backslash or line end changes
-        nothing."""
-        return self._line is _Line.MIDDLE and not self._run and not self._is_escaped
+    def lane(self, lanes: Lanes) -> Lane | None:
+        """How text passes that changes nothing here: in the midst of a line, with nothing pending."""
+        if self._line is not _Line.MIDDLE or self._run or self._is_escaped:
+            return None
+        if self._fence:
+            return lanes.fenced
+        if self._span:
+            return lanes.span
+        return lanes.text_in_list if self._list_indent else lanes.text
 
     @property
     def is_line_start(self) -> bool:

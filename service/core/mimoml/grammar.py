@@ -27,7 +27,7 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
-from service.core.mimoml.characters import ASCII, NOT_ASCII, ZERO_WIDTH
+from service.core.mimoml.characters import ASCII, NOT_ASCII, OPEN_BRACKETS, ZERO_WIDTH
 from service.core.mimoml.entities import decode_entities
 from service.core.mimoml.patterns import Answer, Part, alt, before, one, opt, seq, some, up_to, word
 
@@ -164,14 +164,18 @@ _KIND_BY_GROUP = {
 
 
 _MAY_END = re.compile(r"[<>\[]")  # no tag ends without one of these in it or behind it
-_MAXZERO_WIDTH = 32  # such characters in one tag
+_MAY_TELL = re.compile(r"[<>\[]|[^\x01-\x7f]")
+_MAX_ZERO_WIDTH = 32  # such characters in one tag
 _MAX_TAG = 8192  # characters; more than the longest tag
 
 
 class Vocabulary:
-    """The tags that matter in one place: a subset of the one grammar."""
+    """The tags that matter in one place: a subset of the one grammar.
 
-    __slots__ = ("_full", "_never", "_partial")
+    `never_tag` is a pattern for a bracket that one or two characters behind it show to begin none of them:
+    most brackets in text are told by that one look."""
+
+    __slots__ = ("_full", "_is_none", "_partial", "never_tag")
 
     def __init__(self, *, opens: str = "", closes: str = "", has_cdata: bool = False) -> None:
         branches: list[tuple[Part, dict[str, Part]]] = []
@@ -188,17 +192,27 @@ class Vocabulary:
             partials.append(seq(head, alt(*words.values())).partial)
         self._full = re.compile("|".join(fulls), re.IGNORECASE)
         self._partial = re.compile("|".join(partials), re.IGNORECASE)
-        # ASCII characters that never follow the bracket: most brackets in text are told by one look.
-        self._never = frozenset(
-            character for character in map(chr, range(1, 128)) if not self._partial.match("<" + character)
-        )
+        self.never_tag = f"[{OPEN_BRACKETS}](?={self._never_behind()})"
+        self._is_none = re.compile(self.never_tag).match
+
+    def _never_behind(self) -> str:
+        """What never stands behind the bracket of a tag: one ASCII character, two, or two more brackets."""
+        ascii_characters = [chr(code) for code in range(1, 128)]
+        never = "".join(c for c in ascii_characters if not self._partial.match("<" + c))
+        firsts_by_seconds: dict[str, str] = {}
+        for first in ascii_characters:
+            if first not in never:
+                seconds = "".join(c for c in ascii_characters if not self._partial.match("<" + first + c))
+                firsts_by_seconds[seconds] = firsts_by_seconds.get(seconds, "") + first
+        pairs = [_class(firsts) + _class(seconds) for seconds, firsts in firsts_by_seconds.items()]
+        return "|".join([_class(never), *pairs, f"[{OPEN_BRACKETS}]{{2}}"])
 
     def recognise(self, text: str, position: int, *, is_final: bool = False) -> Tag | Answer:
         """Is there a tag of this vocabulary at `position`, an opening bracket? `is_final`: no more comes."""
-        following = text[position + 1 : position + 3]
-        if following[:1] in self._never or following == "<<":
+        if self._is_none(text, position) is not None:
             return Answer.NO
-        if following and following[0] > "\x7f" and ord(following[0]) not in ASCII:
+        following = text[position + 1 : position + 2]
+        if following > "\x7f" and ord(following) not in ASCII:
             return Answer.NO
         foreign = NOT_ASCII.search(text, position, position + 96)
         if foreign is None:
@@ -212,6 +226,10 @@ class Vocabulary:
             if answer is Answer.NO:
                 return Answer.NO
         return self._ask_odd(text, position, is_final)
+
+    def goes_on(self, text: str, position: int, more: str) -> bool:
+        """After MAYBE at `position`: surely MAYBE still, now that `text` ends with `more`."""
+        return _MAY_TELL.search(more) is None and self._partial.match(text, position) is not None
 
     def _ask(self, text: str, position: int, is_final: bool) -> Tag | Answer:
         if _MAY_END.search(text, position + 2, position + _MAX_TAG) is not None:
@@ -232,7 +250,7 @@ class Vocabulary:
     def _ask_window(self, text: str, position: int, length: int, is_final: bool) -> Tag | Answer:
         window = text[position : position + length]
         plain, origin = _plain(window)
-        if len(window) - len(plain) > _MAXZERO_WIDTH:
+        if len(window) - len(plain) > _MAX_ZERO_WIDTH:
             return Answer.NO
         match = self._full.match(plain)
         if match is not None:
@@ -240,6 +258,10 @@ class Vocabulary:
             return _tag(match, match.group(), position + end, window, origin)
         is_open = not is_final or position + length < len(text)
         return Answer.MAYBE if is_open and self._partial.match(plain) else Answer.NO
+
+
+def _class(characters: str) -> str:
+    return "[" + "".join(map(re.escape, characters)) + "]"
 
 
 def _plain(window: str) -> tuple[str, list[int]]:

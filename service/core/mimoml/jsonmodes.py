@@ -25,11 +25,11 @@ class JSONModes(CallModes):
     def _head(self) -> None:
         """`{` behind a wrapper: is it a call?"""
         buffer, position = self._buffer, self._position
-        head = JSON_HEAD.ask(buffer, position, is_final=self._is_final)
+        head = JSON_HEAD.ask(buffer, position, is_final=self._ahead.is_final)
         if isinstance(head, re.Match):
             self._head_found(head)
             return
-        beginning = JSON_BEGINNING.ask(buffer, position, is_final=self._is_final)
+        beginning = JSON_BEGINNING.ask(buffer, position, is_final=self._ahead.is_final)
         if head is Answer.MAYBE or beginning is Answer.MAYBE:
             return
         if beginning is Answer.NO:
@@ -58,7 +58,7 @@ class JSONModes(CallModes):
     def _arguments_begin(self, tool: Tool, position: int) -> None:
         rest = self._buffer[position : position + 64]
         if not rest:
-            if self._is_final:
+            if self._ahead.is_final:
                 self._release("false_start")
             return
         is_string = rest[0] == '"'
@@ -66,7 +66,7 @@ class JSONModes(CallModes):
             self._buffer_begins()
             return
         if is_string and not tool.is_custom and not _STRING_BEGINS_OBJECT.match(rest):
-            if _STRING_BEGINS_BLANK.match(rest) and not self._is_final and len(rest) < 64:
+            if _STRING_BEGINS_BLANK.match(rest) and not self._ahead.is_final and len(rest) < 64:
                 return
             self._buffer_begins()
             return

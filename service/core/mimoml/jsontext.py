@@ -11,6 +11,8 @@ import re
 import sys
 from typing import Any
 
+import orjson
+
 MAX_DEPTH = 200
 
 
@@ -34,7 +36,12 @@ _SHORT = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b":
 
 def escaped(text: str) -> str:
     """`text` as it stands between a JSON string's quotes."""
-    return _TO_ESCAPE.sub(_escape, text) if _TO_ESCAPE.search(text) else text
+    if _TO_ESCAPE.search(text) is None:
+        return text
+    try:
+        return orjson.dumps(text)[1:-1].decode()
+    except orjson.JSONEncodeError:  # half a pair
+        return _TO_ESCAPE.sub(_escape, text)
 
 
 def _escape(match: re.Match[str]) -> str:

@@ -56,6 +56,20 @@ class Machine(TextModes):
         """A call is being read that may already be announced."""
         return self._tool is not None
 
+    def goes_on(self, text: str, *, is_reasoning: bool) -> bool:
+        """Take `text` in if it only goes on with a tag that is being spelled out: nothing leaves. Else False,
+        and nothing happened."""
+        if self._ahead.asked is None or is_reasoning is not self._is_reasoning:
+            return False
+        buffer = self._buffer + text
+        if not self._ahead.goes_on(buffer, text):
+            return False
+        self._buffer = buffer
+        if self._fed is not None:
+            self._fed.append(text)
+        self._note_held()
+        return True
+
     def feed(self, text: str, *, is_reasoning: bool = False) -> None:
         """More text of a channel."""
         if is_reasoning is not self._is_reasoning:
@@ -67,12 +81,12 @@ class Machine(TextModes):
 
     def finish(self, *, is_normal: bool) -> None:
         """The end of the text: what is held becomes what it is. `is_normal`: the upstream was not cut."""
-        self._is_final = True
+        self._ahead.is_final = True
         while True:
             self._run()
             if not self._end(is_normal=is_normal):
                 break
-        self._is_final = False
+        self._ahead.is_final, self._ahead.asked = False, None
         self._seam = 0
         self._mode = Mode.PLAIN
 
@@ -84,9 +98,11 @@ class Machine(TextModes):
         self._is_reasoning = is_reasoning
 
     def _run(self) -> None:
-        self._waits = False
+        ahead = self._ahead
+        self._waits, ahead.asked = False, None
         while self._position < len(self._buffer) and not self._waits:
             position, mode, buffer = self._position, self._mode, self._buffer
+            ahead.asked = None
             _READ[mode](self)
             if self._position == position and self._mode is mode and self._buffer is buffer:
                 break
@@ -94,7 +110,11 @@ class Machine(TextModes):
             self._offset += self._position
             self._buffer = self._buffer[self._position :]
             self._seam = max(0, self._seam - self._position)
+            ahead.asked_at -= self._position
             self._position = 0
+        self._note_held()
+
+    def _note_held(self) -> None:
         held_chars = len(self._buffer) + self._raw_length
         if held_chars > self.most_held_chars:
             self.most_held_chars = held_chars

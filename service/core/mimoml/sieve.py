@@ -9,7 +9,6 @@ With no tools declared it is a no-op: every event comes out as it went in."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 
 from service.core.conversation import ToolSpec
@@ -26,20 +25,13 @@ from service.core.events import (
     UsageReport,
 )
 from service.core.mimoml.arguments import Toolbox
-from service.core.mimoml.characters import OPEN_BRACKETS
+from service.core.mimoml.jsontext import escaped
+from service.core.mimoml.lanes import LANES, LANES_WITH_ADDRESSES, MAX_HELD, Lane
 from service.core.mimoml.machine import Machine
 from service.core.mimoml.outlet import Outlet, SievePolicy
 from service.core.mimoml.urls import URLRestorer
 
 __all__ = ["Sieve", "SievePolicy"]
-
-# In text: what can begin markup, open code or start a line. In a string argument: that, and what JSON
-# escapes.
-_INTERESTING = re.compile(f"[{OPEN_BRACKETS}`\\\\\n]").search
-_INTERESTING_OR_ADDRESS = re.compile(f"[{OPEN_BRACKETS}`\\\\\n\\[]").search
-
-_IN_ARGUMENT = re.compile(f'[{OPEN_BRACKETS}&\\]"\\\\\x00-\x1f\ud800-\udfff]').search
-_IN_ARGUMENT_OR_ADDRESS = re.compile(f'[{OPEN_BRACKETS}\\[&\\]"\\\\\x00-\x1f\ud800-\udfff]').search
 
 
 class Sieve:
@@ -56,13 +48,13 @@ class Sieve:
         self._outlet = Outlet(new_call_id, policy)
         self._machine = Machine(Toolbox(tools), self._outlet, policy)
         self._usage: UsageReport | None = None
-        self._is_text_quiet = False
-        self._is_reasoning_quiet = False
-        self._lane = -1  # index of the call whose string argument is passing by
         self._finds_in_reasoning = policy.finds_calls_in_reasoning
         self._restorer = URLRestorer() if policy.restores_urls else None
-        self._interesting = _INTERESTING if self._restorer is None else _INTERESTING_OR_ADDRESS
-        self._in_argument = _IN_ARGUMENT if self._restorer is None else _IN_ARGUMENT_OR_ADDRESS
+        self._lanes = LANES_WITH_ADDRESSES if policy.restores_urls else LANES
+        self._lane: Lane | None = None  # how the next piece may pass by the machine
+        self._lane_index = -1  # of the call whose string argument passes; -1 in text
+        self._is_lane_of_reasoning = False
+        self._held = ""  # of the lane: what the next piece will tell
 
     @property
     def most_held_chars(self) -> int:
@@ -73,39 +65,76 @@ class Sieve:
         """What `event` lets go, in order. After a Finish or Failed nothing more may be fed."""
         if self._is_idle:
             return [event]
+        lane = self._lane
         if type(event) is TextDelta:
-            if self._is_text_quiet and event.text and self._interesting(event.text) is None:
-                return [event]
-            if self._lane >= 0 and event.text and self._in_argument(event.text) is None:
-                return [ToolCallDelta(self._lane, event.text)]
-            return self._text(event.text, is_reasoning=False)
-        if type(event) is ReasoningDelta:
-            if self._is_reasoning_quiet and event.text and self._interesting(event.text) is None:
-                return [event]
-            return self._text(event.text, is_reasoning=True)
-        return self._other(event)
+            if lane is None or self._is_lane_of_reasoning:
+                return self._text(event.text, is_reasoning=False)
+        elif type(event) is ReasoningDelta:
+            if lane is None or not self._is_lane_of_reasoning:
+                return self._text(event.text, is_reasoning=True)
+        else:
+            return self._other(event)
+        text = event.text
+        if self._held or lane.doubt(text) is not None:
+            return self._by_lane(event, lane)
+        if not text:
+            return []
+        return [event] if self._lane_index < 0 else [ToolCallDelta(self._lane_index, text)]
+
+    def _by_lane(self, event: TextDelta | ReasoningDelta, lane: Lane) -> list[Event]:
+        """What is surely data leaves at once; a piece with anything else in it goes to the machine."""
+        fed = event.text
+        text = self._held + fed if self._held else fed
+        match = lane.sure(text)
+        end = match.end() if match is not None else 0
+        if end < len(text):
+            if len(text) - end > MAX_HELD or lane.held(text, end) is None:
+                return self._text(fed, is_reasoning=self._is_lane_of_reasoning)
+            self._held = text[end:]
+            text = text[:end]
+        else:
+            self._held = ""
+        if not text:
+            return []
+        if self._lane_index >= 0:
+            return [ToolCallDelta(self._lane_index, escaped(text) if lane.is_string else text)]
+        return [event if text is fed else type(event)(text)]
 
     def _text(self, text: str, *, is_reasoning: bool) -> list[Event]:
-        machine, outlet = self._machine, self._outlet
+        is_clear = self._restorer is None or self._restorer.is_clear
+        if is_clear and self._lane is None and self._machine.goes_on(text, is_reasoning=is_reasoning):
+            return []
+        self._leave_lane()
         if self._restorer is not None:
             if not self._restorer.is_of(is_reasoning=is_reasoning):
                 self._end_addresses()
             text = self._restorer.feed(text, is_reasoning=is_reasoning)
         self._give(text, is_reasoning=is_reasoning)
-        self._lane = -1
-        self._is_text_quiet = self._is_reasoning_quiet = False
         if self._restorer is None or self._restorer.is_clear:
-            if not outlet.is_direct:
-                if not is_reasoning and outlet.lane_index >= 0 and machine.is_lane():
-                    self._lane = outlet.lane_index
-            elif is_reasoning:
-                self._is_reasoning_quiet = machine.is_quiet(is_reasoning=True)
-            else:
-                self._is_text_quiet = machine.is_quiet(is_reasoning=False)
-        return outlet.drain()
+            self._enter_lane(is_reasoning=is_reasoning)
+        return self._outlet.drain()
+
+    def _enter_lane(self, *, is_reasoning: bool) -> None:
+        machine, outlet = self._machine, self._outlet
+        self._is_lane_of_reasoning, self._lane_index = is_reasoning, -1
+        if outlet.is_direct:
+            self._lane = machine.text_lane(self._lanes, is_reasoning=is_reasoning)
+        elif not is_reasoning and outlet.lane_index >= 0:
+            self._lane_index = outlet.lane_index
+            self._lane = machine.argument_lane(self._lanes)
+
+    def _leave_lane(self) -> None:
+        self._lane = None
+        if self._held:
+            held, self._held = self._held, ""
+            is_reasoning = self._is_lane_of_reasoning
+            if self._restorer is not None:
+                held = self._restorer.feed(held, is_reasoning=is_reasoning)
+            self._give(held, is_reasoning=is_reasoning)
 
     def _other(self, event: Event) -> list[Event]:
         outlet = self._outlet
+        self._leave_lane()
         match event:
             case ToolCallStart():
                 self._end_text(is_normal=False)
@@ -123,8 +152,6 @@ class Sieve:
                 return self._fail(event)
             case _:
                 outlet.pass_on(event)
-        self._is_text_quiet = self._is_reasoning_quiet = False
-        self._lane = -1
         return outlet.drain()
 
     def _give(self, text: str, *, is_reasoning: bool) -> None:

@@ -16,6 +16,7 @@ from service.core.mimoml.context import Context
 from service.core.mimoml.grammar import Kind, Tag, Vocabulary
 from service.core.mimoml.jsonstream import JSONStream
 from service.core.mimoml.linecall import Nesting, StringDecoder
+from service.core.mimoml.lookahead import Lookahead
 from service.core.mimoml.outlet import Outlet, SievePolicy
 from service.core.mimoml.patterns import Answer
 from service.core.mimoml.schema import ANYTHING
@@ -55,6 +56,7 @@ _NO_ARGUMENTS = Arguments(NO_TOOL, nowhere)
 _NO_STREAM = JSONStream(nowhere, ANYTHING)
 _NO_READER = ValueReader(
     Scraps(keeps=False),
+    Lookahead(),
     is_native=False,
     is_typed=False,
     is_flat=False,
@@ -79,7 +81,7 @@ class State:
         self._offset = 0  # characters of the stream before the buffer
         self._flat_until = 0  # up to here the stream was read before: the first closer counts
         self._seam = 0
-        self._is_final = False
+        self._ahead = Lookahead()
         self._waits = False  # the mode needs more than there is
         self._mode: Mode = Mode.PLAIN
         self._raw: list[tuple[bool, str]] = []
@@ -110,7 +112,7 @@ class State:
     # --- reading --------------------------------------------------------------------------------------------
 
     def _recognise(self, vocabulary: Vocabulary, position: int) -> Tag | Answer:
-        answer = vocabulary.recognise(self._buffer, position, is_final=self._is_final)
+        answer = self._ahead.at(vocabulary, self._buffer, position)
         self._waits = answer is Answer.MAYBE
         return answer
 

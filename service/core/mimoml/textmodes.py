@@ -89,7 +89,7 @@ class TextModes(JSONModes):
     def _line_begins(self, context: Context) -> None:
         answer: re.Match[str] | Answer = Answer.NO
         if self._finds_lines and self._may_call(self._position + 1):
-            answer = LINE_HEAD.ask(self._buffer, self._position, is_final=self._is_final)
+            answer = LINE_HEAD.ask(self._buffer, self._position, is_final=self._ahead.is_final)
         if answer is Answer.MAYBE:
             return
         tool = None
@@ -146,7 +146,7 @@ class TextModes(JSONModes):
         if self._buffer[self._position] not in "{`~":
             self._is_fresh = False
             return False
-        answer = WHOLE_BEGINNING.ask(self._buffer, self._position, is_final=self._is_final)
+        answer = WHOLE_BEGINNING.ask(self._buffer, self._position, is_final=self._ahead.is_final)
         if answer is Answer.MAYBE:
             return True
         self._is_fresh = False

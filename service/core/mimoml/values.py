@@ -28,16 +28,16 @@ from service.core.mimoml.characters import CLOSE_BRACKETS, OPEN_BRACKETS
 from service.core.mimoml.entities import ENTITY, decode_entities, entity_beginning
 from service.core.mimoml.grammar import CLOSERS, STRUCTURE, Kind, Tag
 from service.core.mimoml.jsontext import past
+from service.core.mimoml.lanes import Lane, Lanes
+from service.core.mimoml.lookahead import Lookahead
 from service.core.mimoml.patterns import Answer
 
 _BLANKS = re.compile("[ \t\r\n]*")
-_MAX_LAYOUT = 256  # blanks behind a closer that are looked past; more than that count as an end
 _MAX_NESTED = 64
 _BRACKET = re.compile(f"[{OPEN_BRACKETS}]")
 _BRACKET_OR_ENTITY = re.compile(f"[{OPEN_BRACKETS}&]")
 _IN_CDATA = re.compile(f"[{OPEN_BRACKETS}\\]]")
 _SQUARE = re.compile(r"\]+")
-_LAST_LINE_END = re.compile(r"(?:\r?\n[ \t]*|\r)\Z")
 
 
 class Sink(Protocol):
@@ -73,6 +73,7 @@ class ValueReader:
     def __init__(
         self,
         sink: Sink,
+        ahead: Lookahead,
         *,
         is_native: bool,
         is_typed: bool,
@@ -82,6 +83,7 @@ class ValueReader:
         max_held: int,
     ) -> None:
         self._sink = sink
+        self._ahead = ahead
         self._is_native = is_native
         self._is_typed = is_typed
         self._is_flat = is_flat
@@ -104,7 +106,7 @@ class ValueReader:
         self.skips_bracket = False  # a second ">" may follow
         self.is_closed = False  # ended by a closer of its own, not by what came next
 
-    def read(self, text: str, position: int, *, is_final: bool = False) -> int:
+    def read(self, text: str, position: int) -> int:
         """Read on; the position up to which text was used. What is behind it must be given again."""
         if self._holds:
             self._held_from = position
@@ -112,28 +114,30 @@ class ValueReader:
         while position < len(text) and not self._waits and self.status is Status.OPEN:
             before, state = position, self._state
             if state is _State.TEXT:
-                position = self._text(text, position, is_final)
+                position = self._text(text, position)
             elif state is _State.CDATA:
-                position = self._cdata(text, position, is_final)
+                position = self._cdata(text, position)
             elif state is _State.LEADING:
-                position = self._leading(text, position, is_final)
+                position = self._leading(text, position)
             else:
-                position = self._inner(text, position, is_final)
+                position = self._inner(text, position)
             if position == before and state is self._state:
                 break
         if self.status is Status.OPEN:
-            if is_final and self._holds:
+            if self._ahead.is_final and self._holds:
                 self.status = Status.REWIND
             elif self._holds:
                 self._keep(text[self._held_from : position])
         return position
 
-    @property
-    def is_lane(self) -> bool:
-        """Data passes straight on to the sink."""
+    def lane(self, lanes: Lanes) -> Lane | None:
+        """How data passes straight on to the sink, where it does."""
         if self._holds or self._tail or not self._sink.is_streaming:
-            return False
-        return self._state is _State.CDATA or self._state is _State.TEXT
+            return None
+        if self._state is _State.TEXT:
+            return lanes.data if self._search is _BRACKET else lanes.data_with_entities
+        looks_for_closers = self._may_hold or self._is_flat
+        return lanes.cdata if self._state is _State.CDATA and looks_for_closers else None
 
     def rewound(self, text: str) -> tuple[str, int]:
         """For REWIND: the text to read again and the position in it, given the text `read` was given."""
@@ -143,13 +147,13 @@ class ValueReader:
 
     # --- states ---------------------------------------------------------------------------------------------
 
-    def _leading(self, text: str, position: int, is_final: bool) -> int:
+    def _leading(self, text: str, position: int) -> int:
         end = past(_BLANKS, text, position)
         if end > position:
             self._lead.append(text[position:end])
             return end
         if text[position] in OPEN_BRACKETS:
-            answer = STRUCTURE.recognise(text, position, is_final=is_final)
+            answer = self._ahead.at(STRUCTURE, text, position)
             if answer is Answer.MAYBE:
                 self._waits = True
                 return position
@@ -163,7 +167,7 @@ class ValueReader:
         self._give_text(lead)
         return position
 
-    def _text(self, text: str, position: int, is_final: bool) -> int:
+    def _text(self, text: str, position: int) -> int:
         match = self._search.search(text, position)
         if match is None:
             self._give_text(text[position:])
@@ -172,27 +176,27 @@ class ValueReader:
         if found > position:
             self._give_text(text[position:found])
         if text[found] == "&":
-            return self._entity(text, found, is_final)
-        answer = STRUCTURE.recognise(text, found, is_final=is_final)
+            return self._entity(text, found)
+        answer = self._ahead.at(STRUCTURE, text, found)
         if answer is Answer.MAYBE:
             self._waits = True
             return found
         if isinstance(answer, Tag):
-            return self._tag(answer, text, found, is_final)
+            return self._tag(answer, text, found)
         self._give_text(text[found])
         return found + 1
 
-    def _entity(self, text: str, position: int, is_final: bool) -> int:
+    def _entity(self, text: str, position: int) -> int:
         match = ENTITY.match(text, position)
         if match is not None:
             self._give_text(decode_entities(match.group()), is_data=True)
             return match.end()
-        if not is_final and entity_beginning(text) == position:
+        if not self._ahead.is_final and entity_beginning(text) == position:
             return position
         self._give_text("&")
         return position + 1
 
-    def _cdata(self, text: str, position: int, is_final: bool) -> int:
+    def _cdata(self, text: str, position: int) -> int:
         match = _IN_CDATA.search(text, position)
         if match is None:
             self._give_cdata(text[position:])
@@ -201,12 +205,12 @@ class ValueReader:
         if found > position:
             self._give_cdata(text[position:found])
         if match.group() == "]":
-            return self._squares(text, found, is_final)
+            return self._squares(text, found)
         if self._holds or not (self._may_hold or self._is_flat):
             self._give_cdata(text[found])
             return found + 1
-        answer = CLOSERS.recognise(text, found, is_final=is_final)
-        follows = _follows(text, answer, is_final) if isinstance(answer, Tag) else answer
+        answer = self._ahead.at(CLOSERS, text, found)
+        follows = self._ahead.behind(answer, text) if isinstance(answer, Tag) else answer
         if follows is Answer.MAYBE:
             self._waits = True
             return found
@@ -217,10 +221,10 @@ class ValueReader:
         self._give_cdata(text[found])
         return found + 1
 
-    def _squares(self, text: str, position: int, is_final: bool) -> int:
+    def _squares(self, text: str, position: int) -> int:
         """A run of "]" that may begin the section's end."""
         end = past(_SQUARE, text, position)
-        if end == len(text) and not is_final:
+        if end == len(text) and not self._ahead.is_final:
             kept = max(position, end - 2)
             self._give_cdata(text[position:kept])
             self._waits = True
@@ -230,7 +234,7 @@ class ValueReader:
             return end
         if end - position > 2:
             self._give_cdata(text[position : end - 2])
-        follows = _next_tag(text, end + 1, is_final)
+        follows = self._ahead.next_from(text, end + 1)
         if follows is Answer.MAYBE:
             self._waits = True
             return end - 2
@@ -252,19 +256,19 @@ class ValueReader:
             return follows.end
         return end
 
-    def _inner(self, text: str, position: int, is_final: bool) -> int:
+    def _inner(self, text: str, position: int) -> int:
         found = text.find("]]>", position)
         if found >= 0:
             self._give_cdata(text[position:found])
             self._state = _State.TEXT
             return found + 3
-        kept = len(text) if is_final else max(position, len(text.rstrip("]")), len(text) - 2)
+        kept = len(text) if self._ahead.is_final else max(position, len(text.rstrip("]")), len(text) - 2)
         self._give_cdata(text[position:kept])
         return kept
 
     # --- structural tags inside text ------------------------------------------------------------------------
 
-    def _tag(self, tag: Tag, text: str, position: int, is_final: bool) -> int:
+    def _tag(self, tag: Tag, text: str, position: int) -> int:
         if tag.kind is Kind.CDATA:
             if self._is_native:
                 self._give_text(text[position : tag.end])
@@ -273,22 +277,22 @@ class ValueReader:
                 self._state = _State.INNER
             return tag.end
         if tag.is_close:
-            return self._closer(tag, text, position, is_final)
+            return self._closer(tag, text, position)
         if self._ends_before(tag):
             self._tail = []
             self.status = Status.DONE
             return position
         is_nesting = not self._is_flat and tag.kind is not Kind.NONE
-        if is_nesting and not self._nest(tag, text, position, is_final):
+        if is_nesting and not self._nest(tag, text, position):
             self._waits = True
             return position
         self._give_text(text[position : tag.end])
         return tag.end
 
-    def _nest(self, tag: Tag, text: str, position: int, is_final: bool) -> bool:
+    def _nest(self, tag: Tag, text: str, position: int) -> bool:
         """Markup inside the value opens: its closers are not the value's. False: more text must tell."""
         if tag.kind is Kind.WRAPPER and not self._holds:
-            follows = _follows(text, tag, is_final)
+            follows = self._ahead.behind(tag, text)
             if follows is Answer.MAYBE:
                 return False
             if isinstance(follows, Tag) and follows.kind is Kind.CALL and not follows.is_close:
@@ -310,7 +314,7 @@ class ValueReader:
             return bool(self._tail) and tag.name is not None and self._expects(tag.name)
         return tag.kind is Kind.CALL and self._is_flat and not self._is_native
 
-    def _closer(self, tag: Tag, text: str, position: int, is_final: bool) -> int:
+    def _closer(self, tag: Tag, text: str, position: int) -> int:
         if tag.kind in self._nested:
             while self._nested.pop() is not tag.kind:
                 pass
@@ -321,7 +325,7 @@ class ValueReader:
         if tag.kind is not Kind.PARAMETER and self._holds:
             self.status = Status.REWIND
             return position
-        follows = _follows(text, tag, is_final)
+        follows = self._ahead.behind(tag, text)
         if follows is Answer.MAYBE:
             return position
         if follows is Answer.NO:
@@ -357,10 +361,11 @@ class ValueReader:
             text = "".join(self._tail) + text
             self._tail = []
         if not is_data and text and text[-1] in " \t\r\n":
-            last = _LAST_LINE_END.search(text, text.rfind("\n") - 1 if "\n" in text else len(text) - 1)
-            if last is not None:
-                self._tail = [last.group()]
-                text = text[: last.start()]
+            end = len(text.rstrip(" \t"))
+            last = "\r\n" if text.endswith("\r\n", 0, end) else text[end - 1 : end]
+            if last in ("\n", "\r", "\r\n"):
+                self._tail = [text[end - len(last) :]]
+                text = text[: end - len(last)]
         if text:
             self._out(False, text)
 
@@ -396,24 +401,3 @@ class ValueReader:
             operations, self._operations = self._operations, []
             for is_cdata, text in operations:
                 self._out(is_cdata, text)
-
-
-def _follows(text: str, tag: Tag, is_final: bool) -> Tag | Answer | None:
-    """The structural tag behind `tag`, blanks apart; None for the end; NO when it is something else."""
-    end = tag.end
-    if tag.is_doubled and text[end : end + 1] in CLOSE_BRACKETS:
-        end += 1
-    answer = _next_tag(text, min(end, len(text)), is_final)
-    return Answer.NO if isinstance(answer, Tag) and answer.kind is Kind.CDATA else answer
-
-
-def _next_tag(text: str, position: int, is_final: bool) -> Tag | Answer | None:
-    end = past(_BLANKS, text, position, position + _MAX_LAYOUT)
-    if end == len(text):
-        return None if is_final else Answer.MAYBE
-    if end - position == _MAX_LAYOUT:
-        return None
-    position = end
-    if text[position] not in OPEN_BRACKETS:
-        return Answer.NO
-    return STRUCTURE.recognise(text, position, is_final=is_final)
