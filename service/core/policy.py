@@ -1,18 +1,23 @@
-"""Pure decisions: what a failure costs its account, and whether another try makes sense."""
+"""Pure decisions: what a failure costs its account, and whether another try makes sense, of what."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from enum import StrEnum
 
+from service.core.conversation import Conversation, Thinking
 from service.core.errors import (
     GatewayError,
     UpstreamAccountError,
     UpstreamProtocolError,
     UpstreamRateLimited,
+    UpstreamRefused,
     UpstreamTimeout,
     UpstreamUnavailable,
 )
 from service.core.leases import Penalty, PenaltyKind
+from service.core.web_search import WEB_SEARCH
 
 
 class NextStep(StrEnum):
@@ -112,3 +117,19 @@ def penalty_of(error: GatewayError) -> Penalty | None:
 def retry_pause_s(attempt: int, jitter: float) -> float:
     """Seconds to wait before attempt number `attempt` (2 is the first retry). `jitter` is in [0, 1)."""
     return float(0.05 * 2 ** (attempt - 2) * (0.5 + jitter))
+
+
+def without_what_is_refused(
+    conversation: Conversation, error: UpstreamRefused
+) -> tuple[Conversation | None, str]:
+    """The conversation without what the upstream will not have, for one more try of the same account, and
+    what to say of it; None when it cannot go without."""
+    if error.code == "reasoning_not_passed_back" and conversation.thinking is not Thinking.DISABLED:
+        said = "thinking was switched off: the upstream wants reasoning that is not known"
+        return replace(conversation, thinking=Thinking.DISABLED), said
+    search = conversation.extra.get(WEB_SEARCH)
+    is_optional = isinstance(search, Mapping) and not search.get("force_search")
+    if error.code == "web_search_unavailable" and is_optional:
+        extra = {name: value for name, value in conversation.extra.items() if name != WEB_SEARCH}
+        return replace(conversation, extra=extra), "web search was left out: the account has it switched off"
+    return None, ""

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Self
 
 from service.config import Account, AccountKind, ApiKey
 from service.core.completion import Collector, Completion
-from service.core.conversation import Conversation, Thinking
+from service.core.conversation import Conversation
 from service.core.demands import Demand, asked_again
 from service.core.errors import (
     AnswerUnmet,
@@ -28,7 +28,15 @@ from service.core.errors import (
 from service.core.events import Event, Failed, Finish, FinishReason, Usage, UsageReport
 from service.core.leases import Admission, Lease, Penalty
 from service.core.pipeline import AnswerSource, Stage
-from service.core.policy import NextStep, RetryBudget, costs_budget, next_step, penalty_of, retry_pause_s
+from service.core.policy import (
+    NextStep,
+    RetryBudget,
+    costs_budget,
+    next_step,
+    penalty_of,
+    retry_pause_s,
+    without_what_is_refused,
+)
 from service.core.prices import SHIPPED, PriceTable
 from service.core.tokens import quick_prompt_tokens
 from service.gateway.background import Background
@@ -286,12 +294,13 @@ class Answer:
             self._tally.start_again(was_whole=True)
             self._record.notes.append(f"the model was asked once more: {error.code}")
             return asked_again(conversation, error)
-        is_of_reasoning = isinstance(error, UpstreamRefused) and error.code == "reasoning_not_passed_back"
-        if not is_of_reasoning or conversation.thinking is Thinking.DISABLED:
+        if not isinstance(error, UpstreamRefused):
             return None
-        self._tally.start_again(was_whole=False)
-        self._record.notes.append("thinking was switched off: the upstream wants reasoning that is not known")
-        return replace(conversation, thinking=Thinking.DISABLED)
+        amended, note = without_what_is_refused(conversation, error)
+        if amended is not None:
+            self._tally.start_again(was_whole=False)
+            self._record.notes.append(note)
+        return amended
 
     def _may_retry(self) -> bool:
         return self._attempts < self._policy.max_attempts and self._has_time()

@@ -105,6 +105,9 @@ class Declared:
         self.usage_estimated = Family(
             self._counter("mgw_usage_estimated", "Answers whose upstream told no usage.", ["model"])
         )
+        self.web_searches = Family(
+            self._counter("mgw_web_searches", "Searches of MiMo's own, billed apart from tokens.", ["model"])
+        )
         self.cost = Family(
             self._counter(
                 "mgw_cost_micro_usd", "What answers cost by the price table, in 10^-6 USD.", ["model"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from prometheus_client import generate_latest
+from prometheus_client.openmetrics import exposition as openmetrics
 
 from service.core.leases import AccountHealth
 from service.core.notes import Note
@@ -33,7 +34,7 @@ class Metrics(Declared):
             self.disconnects[record.disconnect_phase,].inc()
         if not record.model:
             return
-        self.duration_s[record.route, model, stream].observe(duration_s)
+        self.duration_s[record.route, model, stream].observe(duration_s, record.trace.exemplar)
         self._observe_stream(record, model, duration_s)
         self._observe_attempts(record)
         self._observe_reasoning(record)
@@ -46,7 +47,7 @@ class Metrics(Declared):
         if not record.streams or record.first_event_at_s is None:
             return
         first_s = record.first_event_at_s - record.started_at_s
-        self.first_token_s[record.route, model].observe(first_s)
+        self.first_token_s[record.route, model].observe(first_s, record.trace.exemplar)
         if record.wire:
             self.stream_gap_s[record.wire,].observe(record.longest_gap_s)
         if record.usage is not None and record.usage.output_tokens > 1:
@@ -88,6 +89,8 @@ class Metrics(Declared):
         self.tokens[model, "output"].observe(usage.output_tokens)
         self.tokens[model, "cached_input"].observe(usage.cached_tokens)
         self.tokens[model, "reasoning"].observe(usage.reasoning_tokens)
+        if usage.searches:
+            self.web_searches[model,].inc(usage.searches)
         if usage.is_estimated:
             self.usage_estimated[model,].inc()
 
@@ -126,6 +129,10 @@ class Metrics(Declared):
     def render(self) -> bytes:
         """The exposition text. Called in a thread: a large registry takes milliseconds."""
         return generate_latest(self.registry)
+
+    def render_openmetrics(self) -> bytes:
+        """The same with exemplars, which the older form cannot carry."""
+        return openmetrics.generate_latest(self.registry)
 
     def names(self) -> Iterable[str]:
         """Our own metrics as a query names them (counters end in `_total`, infos in `_info`)."""

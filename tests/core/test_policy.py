@@ -7,9 +7,19 @@ import inspect
 import pytest
 
 from service.core import errors, policy
+from service.core.conversation import Conversation, Thinking
 from service.core.errors import GatewayError
 from service.core.leases import Penalty, PenaltyKind
-from service.core.policy import NextStep, RetryBudget, costs_budget, next_step, penalty_of, retry_pause_s
+from service.core.policy import (
+    NextStep,
+    RetryBudget,
+    costs_budget,
+    next_step,
+    penalty_of,
+    retry_pause_s,
+    without_what_is_refused,
+)
+from service.core.web_search import WEB_SEARCH
 
 COOLDOWN, QUARANTINE, FAILURE = PenaltyKind.COOLDOWN, PenaltyKind.QUARANTINE, PenaltyKind.FAILURE
 FAIL_OVER, GIVE_UP = NextStep.FAIL_OVER, NextStep.GIVE_UP
@@ -152,3 +162,36 @@ def test_nothing_is_saved_beyond_the_bound() -> None:
     for _ in range(1000):
         budget.earn()
     assert spent(budget, now_s=10_000.0) == 20
+
+
+SEARCHING = Conversation(model="m", turns=(), extra={WEB_SEARCH: {"type": "web_search"}, "user": "u"})
+FORCED = Conversation(model="m", turns=(), extra={WEB_SEARCH: {"type": "web_search", "force_search": True}})
+
+
+def refused(code: str | None) -> errors.UpstreamRefused:
+    return errors.UpstreamRefused("x", status=400, code=code)
+
+
+def test_thinking_goes_where_its_past_is_missing() -> None:
+    amended, note = without_what_is_refused(SEARCHING, refused("reasoning_not_passed_back"))
+    assert amended is not None
+    assert amended.thinking is Thinking.DISABLED
+    assert amended.extra == SEARCHING.extra
+    assert "thinking was switched off" in note
+    assert without_what_is_refused(amended, refused("reasoning_not_passed_back")) == (None, "")
+
+
+def test_a_search_goes_that_the_account_has_not() -> None:
+    amended, note = without_what_is_refused(SEARCHING, refused("web_search_unavailable"))
+    assert amended is not None
+    assert amended.extra == {"user": "u"}
+    assert "web search was left out" in note
+    assert without_what_is_refused(amended, refused("web_search_unavailable")) == (None, "")
+
+
+def test_a_search_that_was_demanded_is_not_left_out() -> None:
+    assert without_what_is_refused(FORCED, refused("web_search_unavailable")) == (None, "")
+
+
+def test_what_is_refused_for_another_reason_stays_refused() -> None:
+    assert without_what_is_refused(SEARCHING, refused(None)) == (None, "")

@@ -115,6 +115,7 @@ _NO_MODEL = re.compile(
     r"(?:unsupported|unknown|invalid) model|model\b.{0,80}\b(?:not found|not exist)", re.IGNORECASE
 )
 _NO_REASONING = re.compile(r"reasoning[_ ]content\b.{0,80}\bpassed back", re.IGNORECASE)
+_NO_SEARCH = re.compile(r"web[_ -]?search", re.IGNORECASE)  # switched off in the account's console
 
 # Words that OpenAI's wire has for `code` or `type` where MiMo has the status as a string.
 _STATUS_BY_WORD: Mapping[str, int] = {
@@ -219,6 +220,8 @@ def _refusal_code(text: str) -> str | None:
         return "model_not_found"
     if _NO_REASONING.search(text):
         return "reasoning_not_passed_back"
+    if _NO_SEARCH.search(text):
+        return "web_search_unavailable"
     return None
 
 

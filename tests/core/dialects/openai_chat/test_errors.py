@@ -108,6 +108,13 @@ def mimo(code: str, message: str, param: str = "", kind: str = "") -> bytes:
         ),
         pytest.param(
             400,
+            mimo("400", "Param Incorrect", "web search is not enabled for this account"),
+            UpstreamRefused,
+            "web_search_unavailable",
+            id="400 search switched off",
+        ),
+        pytest.param(
+            400,
             mimo("400", "Connection refused: finishConnect(..): inner-host/10.0.0.1:80"),
             UpstreamUnavailable,
             None,
