@@ -23,6 +23,7 @@ holds is bounded too (about 5 KB, reached by an attribute that long only)."""
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from enum import Enum
@@ -62,6 +63,21 @@ class Tag:
     is_foreign: bool = False
     is_doubled: bool = False
     is_wrapping: bool = False
+
+    def at(self, end: int) -> Tag:
+        """The same tag, ending there."""
+        return Tag(
+            self.kind,
+            end,
+            self.is_close,
+            self.name,
+            self.word,
+            self.is_native,
+            self.is_empty,
+            self.is_foreign,
+            self.is_doubled,
+            self.is_wrapping,
+        )
 
     @property
     def is_exact(self) -> bool:
@@ -166,6 +182,8 @@ _KIND_BY_GROUP = {
 _MAY_END = re.compile(r"[<>\[]")  # no tag ends without one of these in it or behind it
 _MAY_TELL = re.compile(r"[<>\[]|[^\x01-\x7f]")
 _MAX_ZERO_WIDTH = 32  # such characters in one tag
+_MAX_KNOWN = 512  # tags, or beginnings of tags, that are remembered; and characters of one that is
+_MAX_REMEMBERED = 256
 _MAX_TAG = 8192  # characters; more than the longest tag
 
 
@@ -175,7 +193,7 @@ class Vocabulary:
     `never_tag` is a pattern for a bracket that one or two characters behind it show to begin none of them:
     most brackets in text are told by that one look."""
 
-    __slots__ = ("_full", "_is_none", "_partial", "never_tag")
+    __slots__ = ("_full", "_is_beginning", "_is_none", "_partial", "_tags", "never_tag")
 
     def __init__(self, *, opens: str = "", closes: str = "", has_cdata: bool = False) -> None:
         branches: list[tuple[Part, dict[str, Part]]] = []
@@ -192,6 +210,9 @@ class Vocabulary:
             partials.append(seq(head, alt(*words.values())).partial)
         self._full = re.compile("|".join(fulls), re.IGNORECASE)
         self._partial = re.compile("|".join(partials), re.IGNORECASE)
+        # A model spells a tag in the same pieces each time: the same beginnings are asked for again.
+        self._is_beginning = functools.lru_cache(_MAX_KNOWN)(self._is_a_beginning)
+        self._tags: dict[str, Tag] = {}
         self.never_tag = f"[{OPEN_BRACKETS}](?={self._never_behind()})"
         self._is_none = re.compile(self.never_tag).match
 
@@ -229,16 +250,36 @@ class Vocabulary:
 
     def goes_on(self, text: str, position: int, more: str) -> bool:
         """After MAYBE at `position`: surely MAYBE still, now that `text` ends with `more`."""
-        return _MAY_TELL.search(more) is None and self._partial.match(text, position) is not None
+        if _MAY_TELL.search(more) is not None:
+            return False
+        beginning = text[position:]
+        if len(beginning) > _MAX_REMEMBERED:
+            return self._is_a_beginning(beginning)
+        return self._is_beginning(beginning)
+
+    def _is_a_beginning(self, text: str) -> bool:
+        return self._partial.match(text) is not None
 
     def _ask(self, text: str, position: int, is_final: bool) -> Tag | Answer:
         if _MAY_END.search(text, position + 2, position + _MAX_TAG) is not None:
             match = self._full.match(text, position)
             if match is not None:
-                return _tag(match, match.group(), match.end())
+                return self._known(match).at(match.end())
         if not is_final and self._partial.match(text, position) is not None:
             return Answer.MAYBE
         return Answer.NO
+
+    def _known(self, match: re.Match[str]) -> Tag:
+        """The tag, read once: most tags of an answer were there before."""
+        text = match.group()
+        tag = self._tags.get(text)
+        if tag is None:
+            tag = _tag(match, text, 0)
+            if len(self._tags) >= _MAX_KNOWN:
+                self._tags.clear()
+            if len(text) <= _MAX_REMEMBERED:
+                self._tags[text] = tag
+        return tag
 
     def _ask_odd(self, text: str, position: int, is_final: bool) -> Tag | Answer:
         """The same for text with characters that are read as others; a small window first."""

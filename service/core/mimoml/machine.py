@@ -37,15 +37,20 @@ from service.core.mimoml.textmodes import TextModes
 class Machine(TextModes):
     """See above. `feed` takes a channel's text, `finish` ends it; what comes out goes to the outlet."""
 
+    @property
+    def is_waiting(self) -> bool:
+        """Something is held that the next piece must be read with."""
+        return self._buffer != ""
+
     def text_lane(self, lanes: Lanes, *, is_reasoning: bool) -> Lane | None:
         """How more text of this channel passes as it is, with nothing pending."""
-        if self._buffer or self._mode is not Mode.PLAIN or (self._is_fresh and not is_reasoning):
+        if self._mode is not Mode.PLAIN or (self._is_fresh and not is_reasoning):
             return None
         return (self._reasoning_context if is_reasoning else self._text_context).lane(lanes)
 
     def argument_lane(self, lanes: Lanes) -> Lane | None:
         """How more of a string argument passes into its call's fragments, with nothing pending."""
-        if self._buffer or self._fed is not None:
+        if self._fed is not None:
             return None
         if self._mode is Mode.VALUE:
             return None if self._is_refused else self._reader.lane(lanes)

@@ -114,7 +114,10 @@ class Outlet:
 
     def drain(self) -> list[Event]:
         """Everything given out since the last time."""
-        self._flush()
+        if self._pieces or self._fragments:
+            self._flush()
+        if not self._events:
+            return []
         events, self._events = self._events, []
         return events
 

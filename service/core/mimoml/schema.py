@@ -20,10 +20,14 @@ _TYPES: Final = frozenset(("string", "integer", "number", "boolean", "null", "ar
 class Schema:
     """One node of a schema, its references resolved. Any value at all makes a node; a bad one allows all."""
 
-    __slots__ = ("_root", "node", "types")
+    __slots__ = ("_items", "_members", "_others", "_root", "node", "types")
 
     def __init__(self, node: object, root: object = None) -> None:
         self._root = node if root is None else root
+        # What was asked before: declared members by name, the others' schema, the items' where all have one.
+        self._members: dict[str, Schema] = {}
+        self._others: Schema | None = None
+        self._items: Schema | None = None
         self.node: Mapping[str, Any] = _resolved(node, self._root)
         self.types: frozenset[str] | None = _types(self.node, self._root, 0)
 
@@ -38,24 +42,37 @@ class Schema:
 
     def member(self, name: str) -> Schema:
         """The schema of an object's member."""
+        known = self._members.get(name)
+        if known is not None:
+            return known
         for node in self._views():
             properties = node.get("properties")
             if isinstance(properties, Mapping) and name in properties:
-                return _schema(properties[name], self._root)
-        for node in self._views():
-            if isinstance(node.get("additionalProperties"), Mapping):
-                return _schema(node["additionalProperties"], self._root)
-        return ANYTHING
+                return self._members.setdefault(name, _schema(properties[name], self._root))
+        if self._others is None:
+            declared = (node.get("additionalProperties") for node in self._views())
+            self._others = _schema(next((n for n in declared if isinstance(n, Mapping)), None), self._root)
+        return self._others
 
     def at(self, index: int) -> Schema:
         """The schema of an array's item."""
+        if self._items is not None:
+            return self._items
+        has_prefix = False
         for node in self._views():
             prefix = node.get("prefixItems")
-            if isinstance(prefix, list) and index < len(prefix):
-                return _schema(prefix[index], self._root)
+            if isinstance(prefix, list):
+                has_prefix = True
+                if index < len(prefix):
+                    return _schema(prefix[index], self._root)
             if isinstance(node.get("items"), Mapping):
-                return _schema(node["items"], self._root)
-        return ANYTHING
+                found = _schema(node["items"], self._root)
+                break
+        else:
+            found = ANYTHING
+        if not has_prefix:
+            self._items = found
+        return found
 
     def branch(self, value: JSONValue) -> Schema:
         """Of alternatives the one that `value` is closest to; itself where there are none."""

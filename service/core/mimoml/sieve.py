@@ -116,6 +116,8 @@ class Sieve:
 
     def _enter_lane(self, *, is_reasoning: bool) -> None:
         machine, outlet = self._machine, self._outlet
+        if machine.is_waiting:
+            return
         self._is_lane_of_reasoning, self._lane_index = is_reasoning, -1
         if outlet.is_direct:
             self._lane = machine.text_lane(self._lanes, is_reasoning=is_reasoning)
