@@ -5,11 +5,12 @@ import { notice, openDialog } from "./dialog.js";
 import { fill, h } from "./dom.js";
 import { t, word } from "./i18n.js";
 import { limitFields } from "./limits.js";
-import { badge, button, field, input, messageOf, segmented } from "./parts.js";
-import { cookieHeader, MAX_CHARS, recognise } from "./recognise.js";
+import { badge, button, field, input, messageOf, segmented, select } from "./parts.js";
+import { credentialOf, MAX_CHARS, planOf, recognise } from "./recognise.js";
 
 const WAIT_MS = 350;
 const LIMITS = ["max_concurrency", "requests_per_minute", "tokens_per_minute", "weight", "models"];
+const REGIONS = ["cn", "sgp", "ams"];
 const FORMS = ["api_key", "cookie", "curl"];
 
 /** Resolves to true when an account was added. */
@@ -31,6 +32,9 @@ function dialog(close) {
   const baseUrl = input({ name: "base_url", type: "url", placeholder: "https://…" });
   const nameField = field(t("add.name"), name, { hint: t("add.name_hint"), optional: true });
   const baseUrlField = field(t("add.base_url"), baseUrl, { hint: t("add.base_url_hint"), optional: true });
+  const region = select(REGIONS.map((id) => ({ id, label: t(`region.${id}`) })), { name: "region", value: "cn" });
+  const regionField = field(t("add.region"), region, { hint: t("add.region_hint") });
+  regionField.hidden = true;
   const limits = limitFields(LIMITS);
   const preview = h("div", { class: "preview", "aria-live": "polite" });
   const place = h("div", {});
@@ -44,14 +48,6 @@ function dialog(close) {
     secrets[id].focus();
   }
 
-  /** The body for the server, or null while what was pasted is none. Only the three cookies go, whatever else came. */
-  function credential() {
-    const found = recognise(secrets[form].value);
-    if (found.form === "api_key") return { api_key: secrets[form].value.trim() };
-    if (found.found && !found.missing.length) return { cookie: cookieHeader(found.found) };
-    return null;
-  }
-
   function body() {
     const more = {};
     if (name.value.trim()) more.name = name.value.trim();
@@ -59,7 +55,9 @@ function dialog(close) {
     for (const [key, value] of Object.entries(limits.read())) {
       if (value !== null && !(Array.isArray(value) && !value.length)) more[key] = value;
     }
-    return { ...credential(), ...more };
+    const known = credentialOf(secrets[form].value);
+    if (!regionField.hidden && !more.base_url) more.region = region.value;
+    return { ...known, ...more };
   }
 
   function look() {
@@ -67,7 +65,7 @@ function dialog(close) {
     asking?.abort();
     const here = recognise(secrets[form].value);
     // Pasted under the wrong heading: go where it belongs.
-    if (here.form in fields && here.form !== form && (here.form === "api_key" || Object.keys(here.found).length)) {
+    if (here.form in fields && here.form !== form && (here.key || Object.keys(here.found).length)) {
       const text = secrets[form].value;
       secrets[form].value = "";
       secrets[here.form].value = text;
@@ -75,7 +73,8 @@ function dialog(close) {
       return choose(here.form);
     }
     fill(preview, localPreview(here));
-    const isComplete = credential() !== null;
+    regionField.hidden = here.form !== "api_key" || planOf(here.key) !== "token-plan" || Boolean(baseUrl.value.trim());
+    const isComplete = credentialOf(secrets[form].value) !== null;
     submit.disabled = !isComplete;
     if (isComplete) timer = setTimeout(askServer, WAIT_MS);
   }
@@ -93,20 +92,21 @@ function dialog(close) {
     }
   }
 
-  for (const control of [...Object.values(secrets), name, baseUrl]) control.addEventListener("input", look);
+  for (const control of [...Object.values(secrets), name, baseUrl, region]) control.addEventListener("input", look);
   fill(place, fields[form]);
   queueMicrotask(() => secrets[form].focus());
   return {
     body: [
       choice,
       place,
+      regionField,
       preview,
       nameField,
       h("details", {}, h("summary", {}, t("add.more")), baseUrlField, h("div", { class: "fields" }, limits.elements)),
     ],
     actions: [button({ label: t("common.cancel"), onClick: () => close(false) }), submit],
     onSubmit: async () => {
-      if (!credential()) return;
+      if (!credentialOf(secrets[form].value)) return;
       const added = await api.post("/accounts", body());
       for (const control of Object.values(secrets)) control.value = "";
       notice(t("add.added", { name: added.name }));
@@ -118,7 +118,7 @@ function dialog(close) {
 function localPreview(here) {
   if (here.form === "empty") return null;
   if (here.form === "long") return h("p", { class: "problem" }, t("add.too_long", { n: MAX_CHARS }));
-  if (here.form === "api_key") return h("p", {}, badge(word("plan", here.plan), "ok"));
+  if (here.key) return h("p", {}, badge(word("plan", planOf(here.key)), "ok"));
   const names = { service_token: "serviceToken", user_id: "userId", xiaomichatbot_ph: "xiaomichatbot_ph" };
   return [
     h("ul", { class: "found" }, Object.entries(names).map(([key, cookie]) =>
@@ -131,7 +131,7 @@ function serverPreview(told) {
   const pairs = [
     [t("add.kind"), word("kind", told.kind)],
     told.plan && [t("add.plan"), word("plan", told.plan)],
-    told.region && [t("add.region"), told.region],
+    told.region && [t("add.region"), word("region", told.region)],
     [t("add.host"), told.base_url],
     [t("add.name"), told.name],
   ].filter(Boolean);

@@ -124,7 +124,7 @@ function drawShell() {
   );
   const bar = h(
     "nav",
-    { class: "bar", "aria-label": t("app.navigation") },
+    { class: "tabbar", "aria-label": t("app.navigation") },
     ON_PHONE.map(link),
     h("button", { type: "button", on: { click: openMore }, data: { more: "" } }, icon("more"), h("span", {}, t("nav.more"))),
   );

@@ -5,8 +5,10 @@ import { t } from "./i18n.js";
 import { clock, dayAndClock, shortDay } from "./format.js";
 import { button } from "./parts.js";
 
-const HEIGHT = 132;
-const MARGIN = { top: 8, right: 4, bottom: 20, left: 44 };
+const HEIGHT = 150;
+const MARGIN = { top: 8, right: 4, bottom: 20 };
+const LETTER = 6.6; // the width of a digit in a tick, px
+const MOST_BAR = 56;
 
 /** A round number at or above `value` whose thirds or halves are round too. */
 export function niceTop(value) {
@@ -51,14 +53,16 @@ export function timeChart({ title, total, series, points, show, stepS, label }) 
     if (index === null) return;
     fill(tip, h("strong", {}, name(points[index].time)), series.map((one) =>
       h("div", {}, h("span", { class: `swatch ${one.tone}` }), `${one.label}: ${show(points[index][one.key])}`)));
-    const x = MARGIN.left + ((index + 0.5) / points.length) * (plot.clientWidth - MARGIN.left - MARGIN.right);
+    const { left } = scaleOf(series, points, show);
+    const x = left + ((index + 0.5) / points.length) * (plot.clientWidth - left - MARGIN.right);
     const isRight = x > plot.clientWidth / 2;
     tip.style.left = isRight ? "auto" : `${x + 10}px`;
     tip.style.right = isRight ? `${plot.clientWidth - x + 10}px` : "auto";
   };
   plot.addEventListener("pointermove", (event) => {
-    const inner = plot.clientWidth - MARGIN.left - MARGIN.right;
-    const share = (event.clientX - plot.getBoundingClientRect().left - MARGIN.left) / inner;
+    const { left } = scaleOf(series, points, show);
+    const inner = plot.clientWidth - left - MARGIN.right;
+    const share = (event.clientX - plot.getBoundingClientRect().left - left) / inner;
     const index = Math.floor(share * points.length);
     point(index >= 0 && index < points.length ? index : null);
   });
@@ -105,17 +109,26 @@ export function timeChart({ title, total, series, points, show, stepS, label }) 
   return figure;
 }
 
-function drawing({ width, series, points, show, name, at }) {
-  const inner = { width: width - MARGIN.left - MARGIN.right, height: HEIGHT - MARGIN.top - MARGIN.bottom };
+/** The highest value that the axis shows, and the room that its words need. */
+function scaleOf(series, points, show) {
   const bars = series.filter((one) => one.shape === "bar");
   const lines = series.filter((one) => one.shape === "line");
   const tops = points.map((each) =>
     Math.max(bars.reduce((sum, one) => sum + (each[one.key] ?? 0), 0), ...lines.map((one) => each[one.key] ?? 0)));
   const top = niceTop(Math.max(0, ...tops));
+  const letters = Math.max(...[0, top / 2, top].map((value) => show(value, true).length));
+  return { top, left: Math.max(36, letters * LETTER + 10) };
+}
+
+function drawing({ width, series, points, show, name, at }) {
+  const bars = series.filter((one) => one.shape === "bar");
+  const lines = series.filter((one) => one.shape === "line");
+  const { top, left } = scaleOf(series, points, show);
+  const inner = { width: width - left - MARGIN.right, height: HEIGHT - MARGIN.top - MARGIN.bottom };
   const slot = inner.width / Math.max(1, points.length);
-  const x = (index) => MARGIN.left + index * slot;
+  const x = (index) => left + index * slot;
   const y = (value) => MARGIN.top + inner.height * (1 - value / top);
-  const parts = [...gridOf({ top, y, width, show }), ...timesOf({ points, x, slot, name })];
+  const parts = [...gridOf({ top, y, left, width, show }), ...timesOf({ points, x, slot, name })];
   if (at !== null) parts.push(svg("rect", { class: "here", x: x(at), y: MARGIN.top, width: slot, height: inner.height }));
   points.forEach((each, index) => {
     let from = 0;
@@ -129,10 +142,10 @@ function drawing({ width, series, points, show, name, at }) {
   return svg("svg", { width, height: HEIGHT, "aria-hidden": "true", focusable: "false" }, parts);
 }
 
-function gridOf({ top, y, width, show }) {
+function gridOf({ top, y, left, width, show }) {
   return [0, top / 2, top].flatMap((value) => [
-    svg("line", { class: value === 0 ? "axis" : "grid", x1: MARGIN.left, x2: width - MARGIN.right, y1: y(value), y2: y(value) }),
-    svg("text", { class: "tick", x: MARGIN.left - 6, y: y(value) + 4, "text-anchor": "end" }, show(value, true)),
+    svg("line", { class: value === 0 ? "axis" : "grid", x1: left, x2: width - MARGIN.right, y1: y(value), y2: y(value) }),
+    svg("text", { class: "tick", x: left - 6, y: y(value) + 4, "text-anchor": "end" }, show(value, true)),
   ]);
 }
 
@@ -147,7 +160,7 @@ function timesOf({ points, x, slot, name }) {
 }
 
 function barOf({ one, x, slot, from, to }) {
-  const gap = slot > 4 ? 1 : 0.25;
+  const gap = slot > MOST_BAR * 1.3 ? (slot - MOST_BAR) / 2 : slot > 4 ? 1 : 0.25;
   return svg("rect", { class: `bar ${one.tone}`, x: x + gap, y: to, width: Math.max(0.5, slot - 2 * gap), height: Math.max(0.75, from - to), rx: slot > 8 ? 2 : 0 });
 }
 

@@ -21,7 +21,7 @@ const objectOf = (text) => {
 
 const chat = {
   id: "chat",
-  label: "Chat Completions",
+  label: "Chat",
   route: "/v1/chat/completions",
   build(turns, o) {
     const messages = o.system ? [{ role: "system", content: o.system }] : [];

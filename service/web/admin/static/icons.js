@@ -5,7 +5,7 @@ import { svg } from "./dom.js";
 const PATHS = {
   overview: ["M4 13a8 8 0 1 1 16 0", "M12 13l4-4", "M4 18h16"],
   accounts: ["M4 7h16v10H4z", "M8 11h4", "M8 14h2", "M16 11v3"],
-  keys: ["M14.5 9.5a4 4 0 1 1-3 3.9L4 21v-3h3v-3h3l1.6-1.6", "M16 8h.01"],
+  keys: ["M8 11a4 4 0 1 0 0 2", "M8 12h13", "M17 12v4", "M20.5 12v3"],
   usage: ["M5 20V10", "M12 20V4", "M19 20v-7", "M3 20h18"],
   models: ["M12 3l8 4.5v9L12 21l-8-4.5v-9z", "M4 7.5l8 4.5 8-4.5", "M12 12v9"],
   playground: ["M5 5h14v11H9l-4 4z", "M9 9l2 1.5L9 12", "M13 12h2"],

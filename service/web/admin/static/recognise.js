@@ -9,17 +9,24 @@ const COOKIES = {
   user_id: ["userId"],
   xiaomichatbot_ph: ["xiaomichatbot_ph"],
 };
+const KEY_HEADER = /[\s'"](?:authorization:\s*bearer\s+|(?:x-)?api-key:\s*)((?:sk|tp|ttp)-[^\s'"]+)/i;
+const ORIGIN = /https?:\/\/[^\s/?#'"\\@]+/i;
 const QUERY_PH = /[?&]xiaomichatbot_ph=([^&\s'"#]+)/;
 const ESCAPE = /\\u([0-9a-fA-F]{4})|\\x([0-9a-fA-F]{2})|\\([^])/g;
 
-/** {form: "api_key", plan} | {form: "cookie" | "curl", found, missing} | {form: "empty" | "long"} */
+export const planOf = (key) => (key.startsWith("sk-") ? "pay-as-you-go" : "token-plan");
+
+/** {form: "api_key", key} | {form: "cookie" | "curl", found, missing} | {form: "curl", key, origin}
+ *  | {form: "empty" | "long"} */
 export function recognise(raw) {
   const text = raw.trim();
   if (!text) return { form: "empty" };
   if (text.length > MAX_CHARS) return { form: "long" };
-  if (API_KEY.test(text)) return { form: "api_key", plan: text.startsWith("sk-") ? "pay_as_you_go" : "token_plan" };
-  const isCurl = /^curl\b/.test(text);
+  if (API_KEY.test(text)) return { form: "api_key", key: text };
+  const isCurl = text.startsWith("curl");
   const plain = withoutShellQuoting(text);
+  const inHeader = isCurl && KEY_HEADER.exec(plain);
+  if (inHeader) return { form: "curl", key: inHeader[1], origin: ORIGIN.exec(plain)?.[0] ?? "" };
   const found = {};
   for (const [name, cookies] of Object.entries(COOKIES)) {
     const value = cookie(plain, cookies);
@@ -31,6 +38,13 @@ export function recognise(raw) {
   }
   const missing = Object.keys(COOKIES).filter((name) => !(name in found)).map((name) => COOKIES[name][0]);
   return { form: isCurl ? "curl" : "cookie", found, missing };
+}
+
+/** What the server is sent: a key or the three cookies, and nothing else of what was pasted. Null: not complete. */
+export function credentialOf(text) {
+  const here = recognise(text);
+  if (here.key) return { api_key: here.key, ...(here.origin && { base_url: here.origin }) };
+  return here.found && !here.missing.length ? { cookie: cookieHeader(here.found) } : null;
 }
 
 /** A Cookie header of the three cookies alone: the others in what was pasted never leave this tab. */

@@ -7,8 +7,9 @@ import { fill, h } from "./dom.js";
 import { t, word } from "./i18n.js";
 import { dateTime, milliseconds, percent, relative, short } from "./format.js";
 import { changed, limitFields } from "./limits.js";
-import { button, empty, failed, head, loader, meter, remaining, stateBadge, table, tick } from "./parts.js";
+import { button, empty, failed, field, head, input, loader, meter, remaining, stateBadge, table, tick } from "./parts.js";
 import { everySecond, poll } from "./poll.js";
+import { credentialOf } from "./recognise.js";
 
 const EVERY_S = 5;
 const LIMITS = ["max_concurrency", "requests_per_minute", "tokens_per_minute", "weight", "models"];
@@ -58,8 +59,9 @@ function nameOf(account) {
     h(
       "div",
       { class: "sub" },
-      [word("kind", account.kind), account.plan && word("plan", account.plan), account.region].filter(Boolean).join(" · "),
+      [word("kind", account.kind), account.plan && word("plan", account.plan), account.region && word("region", account.region)].filter(Boolean).join(" · "),
       account.source === "config" && h("span", { class: "tag", title: t("accounts.from_config_hint") }, t("accounts.from_config")),
+      account.is_changed && h("span", { class: "tag" }, t("accounts.changed")),
     ),
     h("code", { class: "sub" }, account.secret),
   ];
@@ -74,7 +76,7 @@ function stateOf(account) {
     account.session_expires_at && h(
       "div",
       { class: account.session_expires_at < nowS + 7200 ? "sub soon" : "sub", title: dateTime(account.session_expires_at) },
-      t("accounts.session", { time: relative(account.session_expires_at) }),
+      t(account.session_expires_at < nowS ? "accounts.session_over" : "accounts.session", { time: relative(account.session_expires_at) }),
     ),
   ];
 }
@@ -86,7 +88,7 @@ function limitsOf(account) {
     account.weight !== 1 && account.weight !== null && account.weight !== undefined && t("limit.weighs", { n: account.weight }),
   ].filter(Boolean);
   return [
-    parts.length ? parts.map((part) => h("div", {}, part)) : h("span", { class: "hint" }, t("limit.none")),
+    parts.length ? parts.map((part) => h("div", { class: "limits" }, part)) : h("span", { class: "hint" }, t("limit.none")),
     account.models?.length > 0 && h("div", { class: "sub wrap" }, account.models.join(", ")),
   ];
 }
@@ -99,7 +101,7 @@ function lastErrorOf({ last_error: error }) {
 function actionsOf(account, refresh) {
   const name = account.name;
   const act = (glyph, label, onClick, rest = {}) =>
-    button({ name: `${label}: ${name}`, title: label, glyph, kind: "quiet", focus: `${glyph} ${name}`, onClick, ...rest });
+    button({ label, "aria-label": `${label}: ${name}`, title: label, glyph, kind: "quiet only-icon", focus: `${glyph} ${name}`, onClick, ...rest });
   return h(
     "div",
     { class: "row-actions" },
@@ -115,7 +117,7 @@ function actionsOf(account, refresh) {
       notice(t(account.is_enabled ? "accounts.was_disabled" : "accounts.was_enabled", { name }));
       await refresh();
     }), { "aria-pressed": String(!account.is_enabled) }),
-    account.source === "admin" && act("trash", t("accounts.remove"), async () => (await remove(account)) && refresh(), { class: "button quiet only-icon danger-text" }),
+    account.source === "admin" && act("trash", t("accounts.remove"), async () => (await remove(account)) && refresh(), { kind: "quiet only-icon danger-text" }),
   );
 }
 
@@ -127,10 +129,14 @@ async function test(account) {
 
 function edit(account) {
   const limits = limitFields(LIMITS, account);
+  const isStudio = account.kind === "studio";
+  const secret = isStudio ? h("textarea", { name: "credential", rows: 3, spellcheck: "false", autocomplete: "off" }) : input({ type: "password", name: "credential" });
+  const secretField = field(t("accounts.renew"), secret, { hint: t(isStudio ? "accounts.renew_studio" : "accounts.renew_platform"), optional: true });
   return openDialog(t("accounts.edit_title", { name: account.name }), (close) => ({
     body: [
       account.source === "config" && h("p", { class: "hint" }, t("accounts.override")),
       h("div", { class: "fields" }, limits.elements),
+      account.source === "admin" && secretField,
     ],
     actions: [
       button({ label: t("common.cancel"), onClick: () => close(false) }),
@@ -138,6 +144,15 @@ function edit(account) {
     ],
     onSubmit: async () => {
       const change = changed(limits.read(), account);
+      secretField.fail(null);
+      if (secret.value.trim()) {
+        const { api_key: key, cookie } = credentialOf(secret.value) ?? {};
+        if (!(isStudio ? cookie : key)) {
+          secretField.fail(t("accounts.renew_not"));
+          return secret.focus();
+        }
+        Object.assign(change, isStudio ? { cookie } : { api_key: key });
+      }
       if (Object.keys(change).length) await api.patch(path(account), change);
       close(true);
     },

@@ -59,7 +59,7 @@ function limitsOf(key) {
     isSet(key.max_concurrency) && t("limit.at_once", { n: short(key.max_concurrency) }),
   ].filter(Boolean);
   return [
-    parts.length ? parts.map((part) => h("div", {}, part)) : h("span", { class: "hint" }, t("limit.none")),
+    parts.length ? parts.map((part) => h("div", { class: "limits" }, part)) : h("span", { class: "hint" }, t("limit.none")),
     key.models?.length > 0 && h("div", { class: "sub wrap" }, key.models.join(", ")),
   ];
 }
@@ -75,8 +75,8 @@ function actionsOf(key, refresh) {
   return h(
     "div",
     { class: "row-actions" },
-    button({ name: `${t("keys.edit")}: ${key.name}`, title: t("keys.edit"), glyph: "edit", kind: "quiet", focus: `edit ${key.id}`, onClick: async () => (await edit(key)) && refresh() }),
-    button({ name: `${t("keys.revoke")}: ${key.name}`, title: t("keys.revoke"), glyph: "trash", kind: "quiet", class: "button quiet only-icon danger-text", focus: `trash ${key.id}`, onClick: async () => (await revoke(key)) && refresh() }),
+    button({ label: t("keys.edit"), "aria-label": `${t("keys.edit")}: ${key.name}`, title: t("keys.edit"), glyph: "edit", kind: "quiet only-icon", focus: `edit ${key.id}`, onClick: async () => (await edit(key)) && refresh() }),
+    button({ label: t("keys.revoke"), "aria-label": `${t("keys.revoke")}: ${key.name}`, title: t("keys.revoke"), glyph: "trash", kind: "quiet only-icon danger-text", focus: `trash ${key.id}`, onClick: async () => (await revoke(key)) && refresh() }),
   );
 }
 

@@ -99,8 +99,8 @@ function chartsOf({ period, points, step_seconds: stepS }) {
     { key: "errors", label: t("overview.errors"), tone: "bad", shape: "bar" },
   ], count);
   const tokens = one(t("overview.tokens"), [
-    { key: "input_tokens", label: t("usage.input_tokens"), tone: "one", shape: "bar" },
-    { key: "output_tokens", label: t("usage.output_tokens"), tone: "two", shape: "bar" },
+    { key: "input_tokens", label: t("overview.in"), tone: "one", shape: "bar" },
+    { key: "output_tokens", label: t("overview.out"), tone: "two", shape: "bar" },
   ], count);
   const cost = one(t("overview.cost"), [{ key: "cost_micro_usd", label: t("overview.cost"), tone: "three", shape: "bar" }], micro);
   const first = one(t("overview.first_token"), [

@@ -1,7 +1,7 @@
 /* Who used what: by day, model and key, as a chart, a table and a file. */
 
 import { address, api, query } from "./api.js";
-import { h } from "./dom.js";
+import { fill, h } from "./dom.js";
 import { t } from "./i18n.js";
 import { integer, isoDay, money, short } from "./format.js";
 import { icon } from "./icons.js";
@@ -22,8 +22,13 @@ export function mount(root) {
   const body = h("div", {});
   const path = (format) =>
     `/usage${query({ from: asked.from, to: asked.to, group_by: GROUPS.filter((name) => asked.groups.has(name)).join(","), key: asked.key, model: asked.model, format })}`;
+  const known = { model: h("datalist", { id: "usage-models" }), key: h("datalist", { id: "usage-keys" }) };
   const view = loader(body, {
-    load: () => api.get(path("json")),
+    load: async () => {
+      const data = await api.get(path("json"));
+      learn(known, data.rows);
+      return data;
+    },
     draw: (data) => drawn(data, { measure, order, onSort, groups: GROUPS.filter((name) => asked.groups.has(name)) }),
   });
   const csv = h("a", { class: "button plain", download: "usage.csv" }, icon("download"), h("span", {}, "CSV"));
@@ -36,9 +41,17 @@ export function mount(root) {
     order = { by, isDown: order.by === by ? !order.isDown : true };
     view.redraw();
   };
-  root.append(head(t("nav.usage"), t("usage.hint"), csv), controls({ asked, ask, measure, onMeasure: (value) => { measure = value; view.redraw(); } }), body);
+  root.append(head(t("nav.usage"), t("usage.hint"), csv), known.model, known.key, controls({ asked, ask, measure, onMeasure: (value) => { measure = value; view.redraw(); } }), body);
   ask();
   return view.stop;
+}
+
+/** Names that were seen are offered by the filters. */
+function learn(known, rows) {
+  for (const [name, list] of Object.entries(known)) {
+    const names = new Set([...[...list.children].map((option) => option.value), ...rows.map((row) => row[name]).filter(Boolean)]);
+    fill(list, [...names].sort().map((value) => h("option", { value })));
+  }
 }
 
 function controls({ asked, ask, measure, onMeasure }) {
@@ -78,8 +91,8 @@ function controls({ asked, ask, measure, onMeasure }) {
     field(t("usage.period"), presets),
     field(t("usage.from"), from),
     field(t("usage.to"), to),
-    field(t("usage.of_model"), input({ placeholder: t("usage.all"), on: { change: set("model") } })),
-    field(t("usage.of_key"), input({ placeholder: t("usage.all"), on: { change: set("key") } })),
+    field(t("usage.of_model"), input({ placeholder: t("usage.all"), name: "model", list: "usage-models", on: { change: set("model") } })),
+    field(t("usage.of_key"), input({ placeholder: t("usage.all"), name: "key", list: "usage-keys", on: { change: set("key") } })),
     grouping,
     segmented({ legend: t("usage.measure"), name: "measure", options: ["cost_micro_usd", "requests", "input_tokens", "output_tokens"].map((id) => ({ id, label: t(`usage.${id}`) })), value: measure, onChange: onMeasure }),
   );
