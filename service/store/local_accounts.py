@@ -21,8 +21,8 @@ EXPIRED_REASONS = frozenset({"session_expired", "expired"})
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolSettings:
     """How accounts rest and requests wait. The breaker opens after `max_failures` in a row, for
-    `first_rest_s`, then twice as long each time to `longest_rest_s`; so do cooldowns in a row, from the first
-    one's length.
+    `first_rest_s`, then twice as long each time to `longest_rest_s`; so do cooldowns of no stated length,
+    from one second.
     """
 
     lease_ttl_s: float = 15.0
@@ -34,9 +34,6 @@ class PoolSettings:
     waiter_ttl_s: float = 1.5
     poll_s: float = 0.025
     longest_poll_s: float = 0.25
-
-
-_MAX_WAIT_TURNS = 2.0  # how far the clock stays behind for accounts that are busy
 
 
 @dataclass(slots=True)
@@ -95,10 +92,7 @@ class LocalAccounts:
         chosen = next((account for account in ready if account.name == stuck), None)
         if chosen is None:
             chosen = min(ready, key=self._order)
-            # Who is only busy keeps its turn, up to two of them; who is away gets no arrears.
-            reached = self._turn(chosen)
-            kept = min((self._turn(one) for one, _, _, why in looks if why == "busy"), default=reached)
-            self._clock = min(reached, max(kept, reached - _MAX_WAIT_TURNS))
+            self._clock = self._turn(chosen)
         state = self._state(chosen.name)
         state.turn = self._turn(chosen) + 1 / max(chosen.weight, 1)
         state.lease_ids.add(lease_id)
@@ -204,12 +198,13 @@ class LocalAccounts:
         match penalty:
             case None:
                 if not state.opens or is_probe:
-                    state.failures = state.opens = 0
-                    state.cools = state.cools if state.cool_until_s > now_s else 0
+                    state.failures = state.opens = state.cools = 0
             case Penalty(kind=PenaltyKind.QUARANTINE):
                 state.quarantine, state.why = True, penalty.reason
             case Penalty(kind=PenaltyKind.COOLDOWN):
-                self._rest(state, penalty, now_s)
+                state.cools += 1
+                rest_s = penalty.duration_s or self._grown_s(1.0, state.cools - 1)
+                state.cool_until_s, state.why = max(state.cool_until_s, now_s + rest_s), penalty.reason
             case Penalty(kind=PenaltyKind.FAILURE):
                 state.failures += 1
                 if is_probe or (not state.opens and state.failures >= self._settings.max_failures):
@@ -217,12 +212,6 @@ class LocalAccounts:
                     state.opens, state.why = state.opens + 1, penalty.reason
             case _:
                 pass
-
-    def _rest(self, state: _State, penalty: Penalty, now_s: float) -> None:
-        rest_s = penalty.duration_s or 1.0
-        if state.cool_until_s <= now_s:  # what ends during a rest began before it: the row gets no longer
-            rest_s, state.cools = max(rest_s, self._grown_s(rest_s, state.cools)), state.cools + 1
-        state.cool_until_s, state.why = max(state.cool_until_s, now_s + rest_s), penalty.reason
 
     def _grown_s(self, first_s: float, times: int) -> float:
         return float(min(first_s * 2 ** min(times, 20), self._settings.longest_rest_s))

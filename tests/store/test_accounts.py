@@ -57,28 +57,6 @@ async def test_an_account_that_comes_back_gets_no_arrears(world: World):
     assert 4 <= names.count("a") <= 5
 
 
-async def test_an_account_that_was_busy_keeps_its_turn(world: World):
-    small = account("small", max_concurrency=1)
-    for number in range(3):
-        await use(world, small, B, C, lease_id=f"l{number}")
-    held = await world.accounts.acquire([small], lease_id="held")
-    names = [await use(world, small, B, C, lease_id=f"m{number}") for number in range(6)]
-    await world.accounts.release(held)
-    names += [await use(world, small, B, C, lease_id=f"n{number}") for number in range(5)]
-    assert Counter(["small", *names]) == {"small": 4, "b": 4, "c": 4}
-
-
-async def test_what_a_busy_account_is_owed_has_a_bound(world: World):
-    small = account("small", max_concurrency=1)
-    held = await world.accounts.acquire([small], lease_id="held")
-    for number in range(20):
-        await use(world, small, B, lease_id=f"l{number}")
-    await world.accounts.release(held)
-    names = [await use(world, small, B, lease_id=f"m{number}") for number in range(8)]
-    assert names[:3] == ["small"] * 3
-    assert names.count("small") <= 6
-
-
 async def test_requests_for_other_accounts_do_not_disturb_the_turns(world: World):
     names = []
     for number in range(20):
@@ -236,45 +214,6 @@ async def test_cooldowns_of_no_stated_length_grow(world: World):
         rests.append(round(health.until_s))
         world.clock.turn(health.until_s + 0.1)
     assert rests == [1, 2, 4]
-
-
-async def rests_in_a_row(world: World, count: int, *, first: int = 0) -> list[int]:
-    """How long the account rests after each of so many 429s, each as soon as it takes requests again."""
-    rests = []
-    for number in range(first, first + count):
-        await use(world, A, lease_id=f"l{number}", penalty=COOLDOWN)
-        (health,) = await world.accounts.health([A])
-        rests.append(round(health.until_s))
-        world.clock.turn(health.until_s + 0.1)
-    return rests
-
-
-async def test_an_account_that_answers_429_for_good_rests_longer_each_time(world: World):
-    assert await rests_in_a_row(world, 7) == [20, 40, 80, 160, 300, 300, 300]
-    await use(world, A, lease_id="good")
-    assert await rests_in_a_row(world, 2, first=7) == [20, 40]
-
-
-async def test_a_rest_longer_than_the_longest_is_kept_as_told(world: World):
-    told = Penalty(kind=PenaltyKind.COOLDOWN, reason="rate_limited", duration_s=600)
-    for number in range(2):
-        await use(world, A, lease_id=f"l{number}", penalty=told)
-        (health,) = await world.accounts.health([A])
-        assert round(health.until_s) == 600
-        world.clock.turn(health.until_s + 0.1)
-
-
-async def test_a_burst_of_429s_is_one_cooldown_of_the_row(world: World):
-    """What ends while the account rests began before: neither a 429 nor a success of it counts."""
-    await rests_in_a_row(world, 1)
-    leases = await fill(world, A, count=4)
-    for lease in leases[:3]:
-        await world.accounts.release(lease, penalty=COOLDOWN)
-    await world.accounts.release(leases[3])
-    (health,) = await world.accounts.health([A])
-    assert round(health.until_s) == 40
-    world.clock.turn(health.until_s + 0.1)
-    assert await rests_in_a_row(world, 1, first=9) == [80]
 
 
 async def test_a_quarantine_lasts_until_reset(world: World):

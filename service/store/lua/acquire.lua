@@ -14,14 +14,12 @@
 -- The same lease_id twice is one lease, when ARGV 10 says so: safe to repeat after a lost reply.
 --
 -- The turn. Each account has the virtual time of its next turn; the earliest ready one is taken and moved on by
--- 1/weight. `clock` is the turn last taken: who was away re-enters at the clock and gets no arrears. Who is only busy
--- keeps its turn, up to two of them: the clock waits. Ties go to whom is longest without a turn, so the spread of even
--- requests stays within one.
+-- 1/weight. `clock` is the turn last taken: who was away re-enters at the clock and gets no arrears. Ties go to whom
+-- is longest without a turn, so the spread of even requests stays within one.
 -- The queue. A freed slot belongs to whoever has waited longest among those who can use it: a request may take
 -- one only while fewer waiters stand before it than slots are free.
 -- USES: window
 local TURN = 720720  -- divides evenly by every weight to 16
-local MAX_WAIT = 2 * TURN  -- how far the clock stays behind for accounts that are busy
 local MAX_LEAD = 8 * TURN  -- how far sticky conversations may bring an account ahead of its turns
 local turns_key, queue, waiters, sticky = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local now = clock_ms(ARGV[1])
@@ -63,7 +61,6 @@ end
 
 local half_open = {}
 local stuck = ARGV[9] == '1' and redis.call('GET', sticky)
-local kept_turn  -- the earliest turn of those that were looked at and are busy
 
 -- How many slots are free (0: none), and when none: milliseconds until a look is worth it, and why.
 local function room_of(i)
@@ -106,10 +103,7 @@ local function take(i, by_turn)
     redis.call('PEXPIRE', state_of(i), ARGV[8])
   end
   local following = turns[i] + math.floor(TURN / math.max(weight, 1))
-  if by_turn then
-    local reached = turns[i]
-    if kept_turn and kept_turn < reached then reached = math.max(kept_turn, reached - MAX_WAIT) end
-    redis.call('HSET', turns_key, names[i + 1], following, 'clock', reached)
+  if by_turn then redis.call('HSET', turns_key, names[i + 1], following, 'clock', turns[i])
   else redis.call('HSET', turns_key, names[i + 1], following) end
   -- A day after the first turn all begin again at zero: that costs no fairness and keeps the numbers exact.
   if stored[i] < 0 then redis.call('PEXPIRE', turns_key, 86400000) end
@@ -164,9 +158,7 @@ for i = 1, count do
     if name_of(i) == stuck then best, best_sticks = i, true
     elseif not best_sticks and (not best or earlier(i, best)) then best = i end
   else
-    if reason == 'busy' then
-      busy = busy + 1
-      kept_turn = math.min(kept_turn or turns[i], turns[i])
+    if reason == 'busy' then busy = busy + 1
     elseif wait >= 0 and (retry_after < 0 or wait < retry_after) then retry_after, why = wait, reason end
     why = why or reason
   end
