@@ -75,7 +75,9 @@ lock: $(DEV_OK) ## resolve the dependencies anew into requirements/*.lock
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
 		--extra embedded pyproject.toml -o requirements/run.lock
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
-		--extra embedded --group dev pyproject.toml -c requirements/run.lock -o requirements/dev.lock
+		--extra embedded --extra otel --group dev pyproject.toml -c requirements/run.lock -o requirements/dev.lock
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
+		--extra embedded --extra otel pyproject.toml -c requirements/dev.lock -o requirements/otel.lock
 
 clean: ## remove the environment and every cache
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.xml

@@ -61,6 +61,7 @@ def batch_worker(config: Config, store: Store, services: Services, *, consumer: 
         runner=ItemRunner(
             chat=services.chat,
             metrics=services.metrics,
+            tracing=services.tracing,
             clock=services.clock,
             ids=services.ids,
             max_tries=settings.max_tries,

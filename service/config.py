@@ -265,13 +265,15 @@ class Security:
 
     `allow_private_media_hosts` names hosts whose media URLs are fetched although their addresses are private.
     `trusts_forwarded_proto`: a proxy of yours sets X-Forwarded-Proto, and clients cannot; URLs that answers
-    hold then have its scheme. `studio_user_agent` is what studio accounts are called with: our own name, not
+    hold then have its scheme. `sends_trace_context`: platform accounts are told of the request's trace
+    (`traceparent`, `tracestate`). `studio_user_agent` is what studio accounts are called with: our own name, not
     a browser's.
     """
 
     cors_origins: tuple[str, ...] = field(default=(), metadata={"form": "origin"})
     allow_private_media_hosts: tuple[str, ...] = field(default=(), metadata={"form": "host"})
     trusts_forwarded_proto: bool = False
+    sends_trace_context: bool = True
     studio_user_agent: str = field(
         default="mimo-gateway/0.1 (+studio wire, own session)", metadata={"form": "header"}
     )

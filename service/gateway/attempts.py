@@ -8,11 +8,10 @@ the event loop and a frame for every read, which together were a fifth of a requ
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Sequence
 from typing import Self
 
-from service.config import Account, AccountKind, ApiKey
+from service.config import Account, ApiKey
 from service.core.completion import Collector, Completion
 from service.core.conversation import Conversation
 from service.core.demands import Demand, asked_again
@@ -30,54 +29,24 @@ from service.core.leases import Admission, Lease, Penalty
 from service.core.pipeline import AnswerSource, Stage
 from service.core.policy import (
     NextStep,
-    RetryBudget,
     costs_budget,
     next_step,
     penalty_of,
     retry_pause_s,
     without_what_is_refused,
 )
-from service.core.prices import SHIPPED, PriceTable
 from service.core.tokens import quick_prompt_tokens
-from service.gateway.background import Background
-from service.gateway.holdings import Holdings
-from service.gateway.ports import Accounts, Clock, Ids, Ledger, ReasoningMemory, Upstream, UpstreamCall
+from service.core.upstreams.studio_thread import CONVERSATION_LOST
+from service.gateway.answer_parts import AnswerParts, ChatPolicy
+from service.gateway.ports import UpstreamCall
 from service.gateway.reasoning import KEEP_WITHIN_S, Recollection, Thoughts
+from service.gateway.running_answer import EndedByOperator, RunningAnswer
 from service.gateway.stages import most_held_chars, stages_for
 from service.gateway.sticky import is_continued, sticky_key
 from service.gateway.structured import demands_of
 from service.gateway.tally import Tally
-from service.telemetry.record import AttemptRecord, RequestRecord
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChatPolicy:
-    """How often and how long one request tries. `queue_s`: how long it waits for a free account; no new
-    attempt begins later than `retry_within_s` after the request came, and a stream that was tried again must
-    begin within `begin_within_s` of it: the attempts share one deadline. `prices`: what it is charged by."""
-
-    max_attempts: int = 3
-    queue_s: float = 10.0
-    retry_within_s: float = 200.0
-    begin_within_s: float = 300.0
-    offers_tools_on_studio: bool = True
-    shows_lone_reasoning: bool = False
-    prices: PriceTable = SHIPPED
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerParts:
-    """What every Answer works with."""
-
-    upstreams: Mapping[AccountKind, Upstream]
-    accounts: Accounts
-    ledger: Ledger
-    reasoning: ReasoningMemory
-    background: Background
-    holdings: Holdings
-    clock: Clock
-    ids: Ids
-    retries: RetryBudget
+from service.gateway.threads import Following
+from service.telemetry.record import RequestRecord
 
 
 class Answer:
@@ -93,6 +62,7 @@ class Answer:
         *,
         key: ApiKey,
         recollection: Recollection,
+        following: Following | None,
         policy: ChatPolicy,
     ) -> None:
         self._parts = parts
@@ -101,8 +71,11 @@ class Answer:
         self._candidates = list(candidates)
         self._record = record
         self._recollection = recollection
+        self._following = following
         self._thoughts = Thoughts(parts.reasoning, parts.background, key)
         self._tally = Tally(conversation, record, self._thoughts, parts.clock)
+        self._running = RunningAnswer(record, self._tally)
+        parts.holdings.answers.add(self._running)
         self._sticky_key = sticky_key(admission.key_id, conversation)
         self._attempts = 0
         self._account: Account | None = None
@@ -112,7 +85,7 @@ class Answer:
         self._stages: Sequence[Stage] = ()
         self._demands: list[Demand] = []
         self._was_asked_again = False
-        self._attempt_started_at_s = 0.0
+        self._queued_s = 0.0
         self._penalty: Penalty | None = None
         self._has_begun = False
         self._is_over = False
@@ -143,7 +116,11 @@ class Answer:
     async def __anext__(self) -> list[Event]:
         while not self._is_over:
             try:
-                shown = await self._next_in_time()
+                with self._running:
+                    shown = await self._next_in_time()
+            except EndedByOperator as error:
+                shown = self._running.last_words(error, self._source if self._has_begun else None)
+                await self.aclose()
             except GatewayError as error:
                 await self._move_on(error)
                 continue
@@ -175,6 +152,8 @@ class Answer:
         shown = self._tally.seen(events)
         if self._demands:
             shown = await self._demanded(shown)
+        if self._following is not None:
+            self._following.seen(shown)
         if not self._has_begun and shown:
             _refuse_bad_start(shown, is_last_attempt=not (self._may_retry() and self._affords_retry()))
             self._has_begun = True
@@ -199,20 +178,34 @@ class Answer:
         self._note_attempt(failure)
         if failure is not None:
             self._penalty = penalty_of(failure)
-        elif (kept := self._thoughts.keep()) is not None:
-            await asyncio.wait([kept], timeout=KEEP_WITHIN_S)
+        elif kept := [one for one in (self._thoughts.keep(), self._kept_thread()) if one is not None]:
+            await asyncio.wait(kept, timeout=KEEP_WITHIN_S)
         await self.aclose()
+
+    def _kept_thread(self) -> asyncio.Future[None] | None:
+        if self._following is None or self._account is None or self._call is None:
+            return None
+        is_whole = not self._record.is_reasoning_only
+        return self._following.keep(self._account, self._call.take_thread, is_whole=is_whole)
 
     async def _begin_attempt(self) -> None:
         """A lease on the next ready account (or the one there is already), and a call on it."""
         parts = self._parts
         account = self._account or await self._leased()
-        self._attempt_started_at_s = parts.clock.monotonic_s()
+        queued_s, self._queued_s = self._queued_s, 0.0
         self._account, self._penalty = account, None
         self._record.account, self._record.wire = account.name, str(account.kind)
+        trace_headers = self._record.begin_attempt(at_s=parts.clock.monotonic_s(), queued_s=queued_s)
         conversation = await self._recollection.restored(self._conversation, account.kind, self._record)
+        thread = None if self._following is None else await self._following.claimed(account)
+        if self._following is not None and thread is not None:
+            conversation = self._following.new_turns(conversation)
         self._call = await parts.upstreams[account.kind].open(
-            account, conversation, request_id=self._record.request_id
+            account,
+            conversation,
+            request_id=self._record.request_id,
+            trace_headers=trace_headers,
+            thread=thread,
         )
         self._record.connect_s += self._call.connect_s
         self._record.notes += (note for note in self._call.notes if note not in self._record.notes)
@@ -241,13 +234,20 @@ class Answer:
             candidates,
             lease_id=parts.ids.new("lease_"),
             estimated_tokens=quick_prompt_tokens(self._conversation) if counts_tokens else 0,
-            sticky_key=self._sticky_key if is_continued(self._conversation) else None,
+            sticky_key=await self._preferred(),
             wait_s=self._policy.queue_s if self._attempts == 1 else 0.0,
         )
         parts.holdings.leases.add(self._lease)
-        self._record.queued_s += parts.clock.monotonic_s() - before_s
+        self._queued_s = parts.clock.monotonic_s() - before_s
+        self._record.queued_s += self._queued_s
         self._record.sticky = self._lease.sticky
         return next(account for account in candidates if account.name == self._lease.account_name)
+
+    async def _preferred(self) -> str | None:
+        """The sticky key of the account that holds this very conversation, else of one that began like it."""
+        if self._following is not None and (exact := await self._following.sticky_key()) is not None:
+            return exact
+        return self._sticky_key if is_continued(self._conversation) else None
 
     async def _read(self) -> tuple[list[Event], bool]:
         """The events of one read, and whether they are the last. A connection that breaks gives what was held
@@ -279,7 +279,7 @@ class Answer:
             self._end_attempt()
             raise _for_client(error) from error
         self._give_back()
-        self._tally.start_again(was_whole=False)
+        self._start_again(was_whole=False)
         self._candidates = [account for account in self._candidates if account is not failed] or [failed]
         jitter = hash(self._record.request_id) % 1000 / 1000
         await asyncio.sleep(retry_pause_s(self._attempts + 1, jitter=jitter))
@@ -290,17 +290,26 @@ class Answer:
         if self._has_begun or not self._has_time():
             return None
         if isinstance(error, AnswerUnmet) and not self._was_asked_again:
-            self._was_asked_again = True
-            self._tally.start_again(was_whole=True)
+            self._was_asked_again, self._record.asked_again = True, error.demand
+            self._start_again(was_whole=True, is_same=False)
             self._record.notes.append(f"the model was asked once more: {error.code}")
             return asked_again(conversation, error)
         if not isinstance(error, UpstreamRefused):
             return None
+        if error.code == CONVERSATION_LOST:
+            self._start_again(was_whole=False, was_lost=True)
+            return conversation
         amended, note = without_what_is_refused(conversation, error)
         if amended is not None:
-            self._tally.start_again(was_whole=False)
+            self._start_again(was_whole=False, is_same=False)
             self._record.notes.append(note)
         return amended
+
+    def _start_again(self, *, was_whole: bool, is_same: bool = True, was_lost: bool = False) -> None:
+        """Another attempt follows; `is_same`: it asks for the same."""
+        self._tally.start_again(was_whole=was_whole)
+        if self._following is not None:
+            self._following.start_again(is_same=is_same, was_lost=was_lost)
 
     def _may_retry(self) -> bool:
         return self._attempts < self._policy.max_attempts and self._has_time()
@@ -321,14 +330,9 @@ class Answer:
         return spent_s < self._policy.retry_within_s
 
     def _note_attempt(self, failure: GatewayError | None) -> None:
-        account = self._account
         # Of an answer that is not what was asked for the account knows nothing.
         result = "ok" if failure is None or isinstance(failure, AnswerUnmet) else str(failure.kind)
-        if account is not None:
-            spent_s = self._parts.clock.monotonic_s() - self._attempt_started_at_s
-            self._record.attempts.append(
-                AttemptRecord(account=account.name, wire=str(account.kind), result=result, duration_s=spent_s)
-            )
+        self._record.end_attempt(at_s=self._parts.clock.monotonic_s(), result=result)
 
     def _end_attempt(self) -> None:
         call, self._call, self._source = self._call, None, None
@@ -355,10 +359,12 @@ class Answer:
         self._thoughts.keep()  # of a client that left: what it has seen may come back
         parts, lease = self._parts, self._lease
         self._record.usage = charged = self._tally.charged(was_open=was_open)
+        self._record.thread_result = "" if self._following is None else self._following.result
         self._record.sieve_held_chars = most_held_chars(self._stages)
         if lease is not None:
             parts.holdings.leases.discard(lease)
         parts.holdings.admissions.discard(self.admission)
+        parts.holdings.answers.discard(self._running)
         usage = charged or Usage()
         settled = parts.ledger.settle(
             self.admission,

@@ -39,6 +39,7 @@ from service.gateway.running_response import RunningResponse, RunPolicy
 from service.telemetry.log import request_fields
 from service.telemetry.metrics import Metrics
 from service.telemetry.record import RequestRecord
+from service.telemetry.tracing import PASSING_ON, Tracing
 
 log = structlog.get_logger()
 
@@ -65,12 +66,14 @@ class BackgroundResponses:
         clock: Clock,
         ids: Ids,
         policy: RunPolicy | None = None,
+        tracing: Tracing = PASSING_ON,
     ) -> None:
         self._chat = chat
         self._responses = responses
         self._events = events
         self._background = background
         self._metrics = metrics
+        self._tracing = tracing
         self._clock = clock
         self._ids = ids
         self._policy = policy or RunPolicy()
@@ -91,6 +94,7 @@ class BackgroundResponses:
             key_id=record.key_id,
             key_name=record.key_name,
             notes=record.notes,
+            trace=self._tracing.inside(record.trace),
         )
         admitted: asyncio.Future[Started] = asyncio.get_running_loop().create_future()
         # A client that left waits for nothing: its exception must not count as a forgotten one.
@@ -300,6 +304,7 @@ class BackgroundResponses:
         duration_s = self._clock.monotonic_s() - record.started_at_s
         record.status = record.status or 200
         self._metrics.observe(record, duration_s=duration_s)
+        self._tracing.finish(record, duration_s=duration_s)
         log.info("response_ended", **request_fields(record, duration_s=duration_s))
 
 

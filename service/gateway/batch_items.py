@@ -22,6 +22,7 @@ from service.gateway.chat import Chat
 from service.gateway.ports import Clock, Ids
 from service.telemetry.metrics import Metrics
 from service.telemetry.record import RequestRecord
+from service.telemetry.tracing import PASSING_ON, Tracing
 
 log = structlog.get_logger()
 
@@ -38,9 +39,19 @@ class _Asked(NamedTuple):
 class ItemRunner:
     """Runs items. An item never stands in the queue for an account: live requests, which do, come first."""
 
-    def __init__(self, *, chat: Chat, metrics: Metrics, clock: Clock, ids: Ids, max_tries: int) -> None:
+    def __init__(
+        self,
+        *,
+        chat: Chat,
+        metrics: Metrics,
+        clock: Clock,
+        ids: Ids,
+        max_tries: int,
+        tracing: Tracing = PASSING_ON,
+    ) -> None:
         self._chat = chat
         self._metrics = metrics
+        self._tracing = tracing
         self._clock = clock
         self._ids = ids
         self._max_tries = max_tries
@@ -55,12 +66,15 @@ class ItemRunner:
             key_id=key.key_id,
             key_name=key.name,
             bytes_in=len(item.body or b""),
+            trace=self._tracing.begin("", ""),
+            batch_id=claim.batch_id,
         )
         try:
             outcome = await self._outcome(claim, key, item, record)
         finally:
             duration_s = self._clock.monotonic_s() - record.started_at_s
             self._metrics.observe(record, duration_s=duration_s)
+            self._tracing.finish(record, duration_s=duration_s)
         self._tell(claim, record, outcome, duration_s)
         return outcome
 

@@ -96,7 +96,7 @@ class Chat:
         # Asked for now, needed when an account is leased: both travel while the key is admitted.
         recollection = Recollection(self._parts.reasoning, self._parts.background, key, resolved, candidates)
         estimate = quick_prompt_tokens(resolved) if key.tokens_per_minute is not None else 0
-        began_s = self.clock.monotonic_s()
+        record.admit_at_s = began_s = self.clock.monotonic_s()
         admission = await self.limits.admit(key, request_id=record.request_id, estimated_tokens=estimate)
         record.admit_s = self.clock.monotonic_s() - began_s
         record.admission = admission

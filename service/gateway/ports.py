@@ -13,6 +13,7 @@ from service.core.leases import AccountHealth, Admission, Lease, Penalty, Renewa
 from service.core.pipeline import Decoder
 from service.core.response_events import KeptEvents, StopWord
 from service.core.speech import AudioFormat, SpeechRequest, Transcript, TranscriptionRequest
+from service.core.upstreams.studio_thread import OpenThread, Thread
 from service.core.usage import Booked
 
 
@@ -51,6 +52,11 @@ class UpstreamCall(Protocol):
         UpstreamUnavailable, UpstreamProtocolError."""
         ...
 
+    def take_thread(self) -> OpenThread | None:
+        """The upstream's own conversation, when the answer ended so that a next turn may go on from it; it is
+        the caller's from now on. None on wires that have none."""
+        ...
+
     def close(self) -> None:
         """Read no more. The connection is kept when the answer was read to its end, closed otherwise: an
         abandoned answer must not go on being written."""
@@ -60,9 +66,18 @@ class UpstreamCall(Protocol):
 class Upstream(Protocol):
     """One upstream kind."""
 
-    async def open(self, account: Account, conversation: Conversation, *, request_id: str) -> UpstreamCall:
-        """Send the conversation; the caller closes the call. Raises an UpstreamError for a status that is no
-        answer."""
+    async def open(
+        self,
+        account: Account,
+        conversation: Conversation,
+        *,
+        request_id: str,
+        trace_headers: Mapping[str, str] | None = None,
+        thread: Thread | None = None,
+    ) -> UpstreamCall:
+        """Send the conversation; the caller closes the call. With a `thread`, the conversation's turns are
+        those that follow it: UpstreamRefused with CONVERSATION_LOST when it is gone. Raises an UpstreamError
+        for a status that is no answer."""
         ...
 
     async def models(self, account: Account) -> Sequence[str]:
@@ -178,6 +193,10 @@ class Accounts(Protocol):
         """Give the slot back; a penalty changes the account's health, None counts as a success."""
         ...
 
+    async def penalise(self, account_name: str, penalty: Penalty) -> None:
+        """What was learnt of an account without a lease of it."""
+        ...
+
     async def health(self, accounts: Sequence[Account]) -> Sequence[AccountHealth]:
         """How each account stands at present."""
         ...
@@ -251,6 +270,45 @@ class ReasoningMemory(Protocol):
 
     async def recall(self, key: ApiKey, call_ids: Sequence[str]) -> Mapping[str, str]:
         """The reasoning of those ids that are known."""
+        ...
+
+
+class Threads(Protocol):
+    """Conversations at the studio that wait for their next turn: of one API key, one account and one history
+    (its digest). Never raises for a store that is away: it knows nothing then."""
+
+    async def seek(self, key: ApiKey, history: str) -> str | None:
+        """The sticky key with which the pool prefers the account that holds it; None when none does."""
+        ...
+
+    async def claim(self, key: ApiKey, account: Account, history: str) -> Thread | None:
+        """Take it, so that nobody else goes on from it."""
+        ...
+
+    async def keep(self, key: ApiKey, account: Account, history: str, thread: Thread) -> bool:
+        """Let it wait. False: the store is away."""
+        ...
+
+    async def due(self, account: Account) -> Sequence[str]:
+        """Ids of conversations whose time is over. They are due again in a while unless `deleted` is told."""
+        ...
+
+    async def deleted(self, account: Account, conversation_ids: Sequence[str]) -> None: ...
+
+
+class StudioHistory(Protocol):
+    """What the studio shows in the history of an account's user."""
+
+    async def delete(self, account: Account, conversation_ids: Sequence[str]) -> None:
+        """Raises an UpstreamError."""
+        ...
+
+
+class Turns(Protocol):
+    """What one worker does for all of them."""
+
+    async def take(self, name: str, *, every_s: float) -> bool:
+        """True for the first who asks in `every_s`; False when the store is away."""
         ...
 
 

@@ -42,7 +42,7 @@ _HINTS = (
 _FIELD_NAMES = """
 ts level event service version schema
 request_id route method status outcome error_kind error_origin error_type
-trace_id client_net user_agent disconnect_phase drained pod
+trace_id span_id client_net user_agent disconnect_phase drained pod
 key_id key_name model_requested model wire account attempts stream
 bytes_in bytes_out total_ms ttft_ms queue_ms longest_gap_ms
 input_tokens output_tokens cached_tokens reasoning_tokens usage_estimated
@@ -208,8 +208,10 @@ def request_fields(record: RequestRecord, *, duration_s: float) -> dict[str, obj
         "bytes_out": record.bytes_out,
         "total_ms": round(duration_s * 1000, 1),
     }
-    if record.trace_id:
-        fields["trace_id"] = record.trace_id
+    if record.trace.trace_id:
+        fields["trace_id"] = record.trace.trace_id
+        if record.trace.span_id:
+            fields["span_id"] = record.trace.span_id
     if record.client_net:
         fields |= {"client_net": record.client_net, "user_agent": record.user_agent}
     if record.is_cancelled:

@@ -5,7 +5,7 @@ What is counted stands in `declared.py`, every metric of it; where labels come f
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from prometheus_client import generate_latest
 from prometheus_client.openmetrics import exposition as openmetrics
@@ -21,12 +21,16 @@ _MAX_SIEVE_SERIES = 88
 
 
 class Metrics(Declared):
-    """The process's metrics, and what is booked in them."""
+    """The process's metrics, and what is booked in them. `also` is told of every finished request, too."""
+
+    also: Callable[[RequestRecord], None] | None = None
 
     # --- booking --------------------------------------------------------------------------------------------
 
     def observe(self, record: RequestRecord, *, duration_s: float) -> None:
         """Book one finished request."""
+        if self.also is not None:
+            self.also(record)
         model = labels.model_label(record.model)
         stream = "true" if record.streams else "false"
         self.requests[record.route, model, stream, record.outcome, str(record.status)].inc()
@@ -38,6 +42,8 @@ class Metrics(Declared):
         self._observe_stream(record, model, duration_s)
         self._observe_attempts(record)
         self._observe_reasoning(record)
+        if record.repair is not None:
+            self.repairs[record.repair].inc()
         self._observe_usage(record, model)
         self._observe_notes(record)
         for phase, spent_s in record.overheads(ended_at_s=record.started_at_s + duration_s):
@@ -64,6 +70,8 @@ class Metrics(Declared):
             self.sieve_held_bytes.observe(record.sieve_held_chars)
         if record.connect_s:
             self.upstream_connect_s[record.wire,].observe(record.connect_s)
+        if record.thread_result:
+            self.studio_conversations[record.thread_result,].inc()
         if record.retries_refused:
             self.retries_refused.inc(record.retries_refused)
 
@@ -132,7 +140,8 @@ class Metrics(Declared):
 
     def render_openmetrics(self) -> bytes:
         """The same with exemplars, which the older form cannot carry."""
-        return openmetrics.generate_latest(self.registry)
+        text: bytes = openmetrics.generate_latest(self.registry)  # type: ignore[no-untyped-call]
+        return text
 
     def names(self) -> Iterable[str]:
         """Our own metrics as a query names them (counters end in `_total`, infos in `_info`)."""

@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from service.core.errors import GatewayError
+from service.core.errors import AnswerUnmet, GatewayError
 from service.core.events import Usage
 from service.core.leases import Admission
 from service.core.reasoning import Replay
+from service.telemetry.trace import NO_TRACE, Trace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptRecord:
-    """One try at one account. `result` is `ok` or an error kind."""
+    """One try at one account, after `queued_s` of waiting for it. `result` is `ok` or an error kind."""
 
     account: str
     wire: str
     result: str
     duration_s: float
+    began_at_s: float = 0.0
+    queued_s: float = 0.0
+    span_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenAttempt:
+    """A try that has not ended."""
+
+    began_at_s: float
+    queued_s: float
+    span_id: str
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,16 +54,19 @@ class RequestRecord:
     bytes_out: int = 0
     tools_offered: int = 0
     tools_called: int = 0
-    trace_id: str = ""
+    trace: Trace = NO_TRACE
+    batch_id: str = ""
     client_net: str = ""  # the address without its host part
     user_agent: str = ""
     sticky: str = ""  # whether a conversation that goes on met its account again: hit, moved, miss
+    admit_at_s: float | None = None
     admit_s: float = 0.0
     queued_s: float = 0.0
     connect_s: float = 0.0  # making upstream connections, all attempts together
     longest_gap_s: float = 0.0
     chunks: int = 0  # writes of a stream
     cost_micro_usd: int = 0
+    thread_result: str = ""  # of going on from a studio conversation: continued, missed, lost; "" untried
     retries_refused: int = 0  # tries that the budget of the process did not allow
     sieve_held_chars: int | None = None  # the most that the sieve held back at once; None: no sieve
     body_at_s: float | None = None  # the body was read
@@ -64,9 +80,11 @@ class RequestRecord:
     error: GatewayError | None = None
     admission: Admission | None = None  # what the API key has left, for the headers of whatever follows
     usage: Usage | None = None
+    asked_again: str = ""  # the demand for which the model was asked once more
     is_reasoning_only: bool = False  # the answer was thinking and nothing else
     reasoning_replay: Replay = field(default_factory=Replay)  # of earlier turns
     attempts: list[AttemptRecord] = field(default_factory=list)
+    open_attempt: OpenAttempt | None = None
     sieve: dict[tuple[str, str], int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -88,6 +106,18 @@ class RequestRecord:
         )
 
     @property
+    def repair(self) -> tuple[str, str] | None:
+        """The demand that an answer did not meet, and what became of it: repaired, failed, cancelled, or
+        not_asked (the client had seen some of it, or there was no time left); a closed set. None: it was
+        met."""
+        unmet = self.error if isinstance(self.error, AnswerUnmet) else None
+        if not self.asked_again:
+            return None if unmet is None else (unmet.demand, "not_asked")
+        if self.is_cancelled:
+            return self.asked_again, "cancelled"
+        return self.asked_again, "repaired" if self.error is None else "failed"
+
+    @property
     def disconnect_phase(self) -> str:
         """How far the answer was when the client left: a closed set."""
         if not self.model:
@@ -95,6 +125,28 @@ class RequestRecord:
         if not self.streams:
             return "nonstream"
         return "before_first" if self.first_event_at_s is None else "streaming"
+
+    def begin_attempt(self, *, at_s: float, queued_s: float) -> Mapping[str, str]:
+        """An account is asked from now on. The headers that tell it of the trace."""
+        span_id = self.trace.new_span_id()
+        self.open_attempt = OpenAttempt(began_at_s=at_s, queued_s=queued_s, span_id=span_id)
+        return self.trace.headers(span_id)
+
+    def end_attempt(self, *, at_s: float, result: str) -> None:
+        """It has answered, or failed."""
+        attempt, self.open_attempt = self.open_attempt, None
+        if attempt is not None:
+            self.attempts.append(
+                AttemptRecord(
+                    account=self.account,
+                    wire=self.wire,
+                    result=result,
+                    duration_s=at_s - attempt.began_at_s,
+                    began_at_s=attempt.began_at_s,
+                    queued_s=attempt.queued_s,
+                    span_id=attempt.span_id,
+                )
+            )
 
     def overheads(self, *, ended_at_s: float) -> Iterator[tuple[str, float]]:
         """The gateway's own time by phase, as far as the request got."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from service.config import Account, Secret
 from service.core.conversation import Conversation
@@ -13,6 +13,7 @@ from service.core.upstreams.mimo_platform import (
     decoder_for,
     encode_request,
 )
+from service.core.upstreams.studio_thread import Thread
 from service.upstream.http import Call, Http, error_body, retry_after_s
 from service.upstream.media import MediaFetcher
 
@@ -20,11 +21,20 @@ from service.upstream.media import MediaFetcher
 class PlatformUpstream:
     """Fits gateway.ports.Upstream by shape."""
 
-    def __init__(self, http: Http, fetcher: MediaFetcher) -> None:
+    def __init__(self, http: Http, fetcher: MediaFetcher, *, sends_trace: bool = True) -> None:
         self._http = http
+        self._sends_trace = sends_trace
         self._fetcher = fetcher
 
-    async def open(self, account: Account, conversation: Conversation, *, request_id: str) -> Call:
+    async def open(
+        self,
+        account: Account,
+        conversation: Conversation,
+        *,
+        request_id: str,
+        trace_headers: Mapping[str, str] | None = None,
+        thread: Thread | None = None,
+    ) -> Call:
         """Send the conversation. Raises an UpstreamError for a status that is no answer, and InvalidRequest
         for a file that cannot be had; other media is fetched by the platform itself."""
         request = encode_request(await self._fetcher.budget().with_files_read(conversation))
@@ -38,6 +48,7 @@ class PlatformUpstream:
                 **platform_headers(account),
                 "Content-Type": "application/json",
                 "X-Request-Id": request_id,
+                **(trace_headers if trace_headers and self._sends_trace else {}),
             },
             first_byte_s=first_byte_s,
         )

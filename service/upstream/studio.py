@@ -22,6 +22,7 @@ from service.core.errors import GatewayError, InvalidRequest, UpstreamUnavailabl
 from service.core.upstreams.mimo_studio import (
     CONFIG_PATH,
     PROBE_PATH,
+    decode_data,
     decode_error,
     decode_models,
     decode_parse,
@@ -34,6 +35,7 @@ from service.core.upstreams.mimo_studio import (
     with_media,
 )
 from service.core.upstreams.studio_stream import StudioDecoder
+from service.core.upstreams.studio_thread import OpenThread, Thread, as_lost
 from service.upstream.http import Call, Http, error_body, retry_after_s
 from service.upstream.leftovers import Leftovers
 from service.upstream.media import Budget, MediaFetcher
@@ -50,15 +52,32 @@ _UPLOAD_INFO_PATH = "/open-apis/resource/genUploadInfo"
 
 
 class StudioCall(Call):
-    """A call whose conversation is to be deleted when it is over."""
+    """A call behind which stands a conversation of the studio's: deleted when the call is closed, unless
+    somebody takes it to go on from."""
 
-    on_close: Callable[[], None] | None = None
+    _thread: Callable[[], OpenThread | None] | None = None
+    _drop: Callable[[], None] | None = None
+
+    def stand_before(self, decoder: StudioDecoder, conversation_id: str, drop: Callable[[], None]) -> None:
+        """Which conversation that is, and what leaves it to be deleted."""
+
+        def thread() -> OpenThread | None:
+            state = decoder.thread(conversation_id)
+            return None if state is None else OpenThread(thread=state, drop=drop)
+
+        self._thread, self._drop = thread, drop
+
+    def take_thread(self) -> OpenThread | None:
+        taken = None if self._thread is None else self._thread()
+        if taken is not None:
+            self._thread = self._drop = None
+        return taken
 
     def close(self) -> None:
         super().close()
-        done, self.on_close = self.on_close, None
-        if done is not None:
-            done()
+        drop, self._drop = self._drop, None
+        if drop is not None:
+            drop()
 
 
 class StudioUpstream:
@@ -80,17 +99,38 @@ class StudioUpstream:
         self._user_agent = user_agent
         self._offers_tools = offers_tools
 
-    async def open(self, account: Account, conversation: Conversation, *, request_id: str) -> Call:
+    async def open(
+        self,
+        account: Account,
+        conversation: Conversation,
+        *,
+        request_id: str,
+        trace_headers: Mapping[str, str] | None = None,
+        thread: Thread | None = None,
+    ) -> Call:
         """Upload the media, send the prompt. Raises an UpstreamError for a status that is no answer, and
-        InvalidRequest for media that cannot be had."""
+        InvalidRequest for media that cannot be had.
+
+        `trace_headers` stay here: the studio is no API, nobody there could use them."""
+        if thread is None:
+            return await self._opened(account, conversation, uuid.uuid4().hex, None)
+        try:
+            return await self._opened(account, conversation, thread.conversation_id, thread)
+        except BaseException:  # nobody will go on from it any more
+            self.leave_behind(account, thread.conversation_id)
+            raise
+
+    async def _opened(
+        self, account: Account, conversation: Conversation, conversation_id: str, thread: Thread | None
+    ) -> Call:
         budget = self._fetcher.budget()
         conversation = await budget.with_files_read(conversation)
-        conversation_id = uuid.uuid4().hex
         request = encode_request(
             conversation,
             message_id=uuid.uuid4().hex,
             conversation_id=conversation_id,
             offers_tools=self._offers_tools,
+            thread=thread,
         )
         objects = [
             await self._media_object(account, media, position, conversation.model, budget)
@@ -106,10 +146,12 @@ class StudioUpstream:
             first_byte_s=timeouts.first_byte_s,
         )
         if response.status != 200:
-            error = await error_body(response, account, timeouts)
-            raise decode_error(response.status, error, retry_after_s=retry_after_s(response.headers))
-        call = StudioCall(response, StudioDecoder(), timeouts=timeouts, notes=notes)
-        call.on_close = partial(self.leave_behind, account, conversation_id)
+            said = await error_body(response, account, timeouts)
+            error = decode_error(response.status, said, retry_after_s=retry_after_s(response.headers))
+            raise error if thread is None else as_lost(error)
+        decoder = StudioDecoder(thread)
+        call = StudioCall(response, decoder, timeouts=timeouts, notes=notes)
+        call.stand_before(decoder, conversation_id, partial(self.leave_behind, account, conversation_id))
         return call
 
     def leave_behind(self, account: Account, conversation_id: str) -> None:
@@ -122,9 +164,13 @@ class StudioUpstream:
         more."""
         for account, ids in self._leftovers.take() if self._leftovers is not None else ():
             try:
-                await self.json("POST", account, _DELETE_PATH, body=orjson.dumps(ids))
+                await self.delete(account, ids)
             except GatewayError as error:
                 log.warning("studio_tidying_failed", account=account.name, error_kind=str(error.kind))
+
+    async def delete(self, account: Account, conversation_ids: Sequence[str]) -> None:
+        """Out of the history of the account's user. Raises an UpstreamError, also for one inside a 200."""
+        decode_data(await self.json("POST", account, _DELETE_PATH, body=orjson.dumps(conversation_ids)))
 
     async def models(self, account: Account) -> Sequence[str]:
         """The chat models of the studio's configuration. Raises an UpstreamError."""
@@ -167,14 +213,17 @@ class StudioUpstream:
         """The three steps of mimo-api.md 5.5."""
         info = orjson.dumps({"fileName": name, "fileContentMd5": digest})
         target = decode_upload_info(await self.json("POST", account, _UPLOAD_INFO_PATH, body=info))
-        status, body = await self._http.fetch(
+        status, _ = await self._http.fetch(
             "PUT",
             target.upload_url,
             headers={"Content-Type": "application/octet-stream", "Content-MD5": digest},
             body=content,
         )
         if status >= 300:
-            raise decode_error(status, body)
+            # The storage speaks here, not the studio: its 401 or 403 says nothing of the session.
+            raise UpstreamUnavailable(
+                f"The studio's storage answered an upload with {status}.", status=status
+            )
         media_id, tokens = await self._parsed(
             account, parse_path(target.resource_url, target.object_name, model)
         )

@@ -23,6 +23,7 @@ from service.gateway.tokenizer import TokenCounter
 from service.gateway.usage import UsageReports
 from service.telemetry.metrics import Metrics
 from service.telemetry.record import RequestRecord
+from service.telemetry.tracing import Tracing
 from service.web.drain import OpenRequests
 
 
@@ -44,6 +45,7 @@ class Services:
     usage: UsageReports
     admin: Admin
     metrics: Metrics
+    tracing: Tracing
     background: Background
     clock: Clock
     ids: Ids

@@ -10,6 +10,8 @@ from aiohttp import web
 from service import __version__
 from service.web.context import SERVICES
 
+_OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
 
 async def healthz(_: web.Request) -> web.Response:
     """200 while the event loop turns."""
@@ -35,8 +37,14 @@ async def readyz(request: web.Request) -> web.Response:
 
 
 async def metrics(request: web.Request) -> web.Response:
-    """The exposition text, rendered in a thread: a large registry would stop the loop for milliseconds."""
-    body = await asyncio.to_thread(request.app[SERVICES].metrics.render)
+    """The exposition text, rendered in a thread: a large registry would stop the loop for milliseconds.
+
+    OpenMetrics for whoever takes it when there are spans: only that form carries exemplars."""
+    services = request.app[SERVICES]
+    if services.tracing.makes_spans and "application/openmetrics-text" in request.headers.get("Accept", ""):
+        body = await asyncio.to_thread(services.metrics.render_openmetrics)
+        return web.Response(body=body, headers={"Content-Type": _OPENMETRICS})
+    body = await asyncio.to_thread(services.metrics.render)
     return web.Response(body=body, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 
 

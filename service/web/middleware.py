@@ -22,7 +22,7 @@ from service.core.errors import (
 from service.telemetry import trace
 from service.telemetry.log import request_fields
 from service.telemetry.record import RequestRecord
-from service.telemetry.trace import trace_id_of
+from service.telemetry.trace import NO_TRACE
 from service.web.admin.guard import is_admin
 from service.web.context import API_KEY, RECORD, SERVICES, Services
 from service.web.drain import shutting_down
@@ -102,8 +102,8 @@ async def _finished(
     """The headers that every answer carries; and a long body goes out here, where a client that takes nothing
     is noticed."""
     response.headers[REQUEST_ID] = record.request_id
-    if record.trace_id:
-        response.headers[trace.ANSWER_HEADER] = record.trace_id
+    if record.trace.trace_id:
+        response.headers[trace.ANSWER_HEADER] = record.trace.trace_id
     response.headers.update(cors)
     if services.is_draining:
         response.force_close()
@@ -117,16 +117,21 @@ async def _sent(request: web.Request, response: web.Response) -> None:
 
 
 def _record(request: web.Request, services: Services) -> RequestRecord:
-    sent = request.headers.get(REQUEST_ID, "")
+    sent, route = request.headers.get(REQUEST_ID, ""), route_name(request.path)
     return RequestRecord(
         request_id=sent if _REQUEST_ID.fullmatch(sent) else services.ids.new("req_"),
-        route=route_name(request.path),
+        route=route,
         method=request.method if request.method in _METHODS else "other",
         started_at_s=services.clock.monotonic_s(),
-        trace_id=trace_id_of(request.headers.get(trace.HEADER, "")),
+        trace=_trace(request, services) if route != "ops" else NO_TRACE,
         client_net=_network(request.remote or ""),
         user_agent=request.headers.get("User-Agent", "")[:_MAX_USER_AGENT_CHARS],
     )
+
+
+def _trace(request: web.Request, services: Services) -> trace.Trace:
+    states = ",".join(request.headers.getall(trace.STATE_HEADER, ()))
+    return services.tracing.begin(request.headers.get(trace.HEADER, ""), states)
 
 
 def _network(address: str) -> str:
@@ -163,11 +168,13 @@ def _as_ours(error: Exception, record: RequestRecord) -> GatewayError:
 
 def _http_error(error: web.HTTPException) -> GatewayError:
     """aiohttp's own refusals (routing, expectations) in our words."""
-    match error.status:
-        case 404:
+    match error:
+        case web.HTTPNotFound():
             return NotFound("No such route. See /docs for the routes of this gateway.")
-        case 405:
-            return MethodNotAllowed("This route does not take that method.")
+        case web.HTTPMethodNotAllowed():
+            return MethodNotAllowed(
+                "This route does not take that method.", allowed=tuple(error.allowed_methods)
+            )
         case _:
             return InvalidRequest(f"The request could not be read: {error.reason}.")
 
@@ -192,4 +199,5 @@ def _tell(services: Services, record: RequestRecord) -> None:
     duration_s = services.clock.monotonic_s() - record.started_at_s
     services.metrics.observe(record, duration_s=duration_s)
     if record.route != "ops":
+        services.tracing.finish(record, duration_s=duration_s)
         log.info("request_ended", **request_fields(record, duration_s=duration_s))

@@ -147,8 +147,8 @@ class ClientStream(Generic[_Event]):
         async with self._begin_lock:
             if self._response is None:
                 response = web.StreamResponse(headers={**STREAM_HEADERS, **self._headers()})
-                if self._record.trace_id:
-                    response.headers[trace.ANSWER_HEADER] = self._record.trace_id
+                if self._record.trace.trace_id:
+                    response.headers[trace.ANSWER_HEADER] = self._record.trace.trace_id
                 if self._services.is_draining:
                     response.force_close()
                 await response.prepare(self._request)

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from service.config import Account
 from service.core.conversation import Conversation
 from service.core.errors import GatewayError
 from service.core.events import Event
+from service.core.upstreams.studio_thread import OpenThread, Thread
 
 
 @dataclass
 class Script:
     """One attempt. `refusal` is raised instead of an answer; each batch of events is one read; `cut` is
     raised
-    after the last read; `stalls` waits for ever there."""
+    after the last read; `stalls` waits for ever there. `thread`: what a next turn may go on from."""
 
     batches: Sequence[Sequence[Event]] = ()
     refusal: GatewayError | None = None
     cut: GatewayError | None = None
     stalls: bool = False
     notes: Sequence[str] = ()
+    thread: Thread | None = None
 
 
 @dataclass
@@ -33,15 +35,28 @@ class FakeUpstream:
 
     scripts: list[Script] = field(default_factory=list)
     opened: list[str] = field(default_factory=list)
+    traces: list[dict[str, str]] = field(default_factory=list)
     conversations: list[Conversation] = field(default_factory=list)
+    threads: list[Thread | None] = field(default_factory=list)
+    dropped: list[Thread] = field(default_factory=list)
     open_calls: int = 0
     listed: Sequence[str] = ("mimo-v2.6-pro", "mimo-v2.6-flash")
     listing_error: GatewayError | None = None
     listings: int = 0
 
-    async def open(self, account: Account, conversation: Conversation, *, request_id: str) -> FakeCall:
+    async def open(
+        self,
+        account: Account,
+        conversation: Conversation,
+        *,
+        request_id: str,
+        trace_headers: Mapping[str, str] | None = None,
+        thread: Thread | None = None,
+    ) -> FakeCall:
         self.opened.append(account.name)
+        self.traces.append(dict(trace_headers or {}))
         self.conversations.append(conversation)
+        self.threads.append(thread)
         script = self.scripts.pop(0)
         if script.refusal is not None:
             raise script.refusal
@@ -81,6 +96,12 @@ class FakeCall:
         if self._script.cut is not None:
             raise self._script.cut
         return b""
+
+    def take_thread(self) -> OpenThread | None:
+        thread = self._script.thread
+        if thread is None:
+            return None
+        return OpenThread(thread=thread, drop=lambda: self._upstream.dropped.append(thread))
 
     def close(self) -> None:
         if not self._is_closed:
