@@ -80,7 +80,7 @@ async def test_failed_stream_is_not_kept(start: Start) -> None:
 async def test_every_answer_carries_the_dialect_s_headers(start: Start) -> None:
     key = ApiKey(name="k", key_sha256=key_digest("sk-mimo"), requests_per_minute=2, tokens_per_minute=90_000)
     async with start(api_keys=(key,)) as rig:
-        body = asked(tools=[{"type": "web_search_20250305", "name": "web_search"}])
+        body = asked(tools=[{"type": "web_fetch_20250910", "name": "web_fetch"}])
         for more in ({}, {"stream": True}):
             async with rig.http.post(
                 rig.url(URL), json=body | more, headers={"x-request-id": "mine"}

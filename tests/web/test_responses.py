@@ -413,20 +413,20 @@ async def test_websocket_upgrade_is_told_to_come_by_post(start: Start) -> None:
 async def test_answers_and_refusals_carry_the_dialect_s_headers(start: Start) -> None:
     key = ApiKey(name="k", key_sha256=key_digest("sk-mimo"), requests_per_minute=2, tokens_per_minute=90_000)
     async with start(api_keys=(key,)) as rig:
-        body = asked(tools=[{"type": "web_search"}])
+        body = asked(tools=[{"type": "mcp"}])
         async with rig.http.post(rig.url(URL), json=body, headers={"x-request-id": "mine"}) as response:
             assert response.headers["x-request-id"] == "mine"
             assert response.headers["x-ratelimit-limit-requests"] == "2"
             assert response.headers["x-ratelimit-remaining-requests"] == "1"
             assert response.headers["x-ratelimit-limit-tokens"] == "90000"
-            assert "web_search" in response.headers["x-mimo-gateway-notes"]
+            assert "mcp is not available" in response.headers["x-mimo-gateway-notes"]
         async with rig.http.post(rig.url(URL), json=body | {"background": True}) as response:
             assert response.headers["x-ratelimit-remaining-requests"] == "0"
         async with rig.http.post(rig.url(URL), json=body) as response:
             assert response.status == 429
             assert int(response.headers["retry-after"]) >= 1
             assert (await response.json())["error"]["type"] == "rate_limit_error"
-            assert "web_search" in response.headers["x-mimo-gateway-notes"]
+            assert "mcp is not available" in response.headers["x-mimo-gateway-notes"]
 
 
 async def test_failure_after_the_first_byte_ends_as_failed_and_is_kept(rig: Rig) -> None:

@@ -19,6 +19,7 @@ from service.core.dialects.openai_chat.audio import refuse_sound
 from service.core.dialects.openai_chat.messages import decode_messages, encode_turns
 from service.core.dialects.openai_chat.tools import (
     decode_choice,
+    decode_search_options,
     decode_tools,
     encode_choice,
     encode_tools,
@@ -46,8 +47,18 @@ _READ = frozenset(
     (
         *("model", "messages", "tools", "tool_choice", "parallel_tool_calls", "functions", "function_call"),
         *("max_tokens", "max_completion_tokens", "temperature", "top_p", "frequency_penalty"),
-        *("presence_penalty", "stop", "n", "stream", "stream_options", "response_format", "tool_sieve"),
+        *(
+            "web_search_options",
+            "presence_penalty",
+            "stop",
+            "n",
+            "stream",
+            "stream_options",
+            "response_format",
+            "tool_sieve",
+        ),
         *("reasoning_effort", "thinking", "enable_thinking", "reasoning", "modalities", "audio"),
+        "web_search_options",
     )
 )
 _FORMATS = tuple(map(str, ResponseFormatKind))
@@ -82,6 +93,7 @@ def decode_body(body: Mapping[str, object]) -> Conversation:
     refuse_sound(body)
     turns = decode_messages(required_array(body, "messages"))
     declared, web_search = decode_tools(body)
+    web_search = web_search or decode_search_options(body)
     choice, tools = decode_choice(body, declared)
     if optional_integer(body, "n", minimum=1) not in (None, 1):
         raise InvalidRequest(

@@ -23,6 +23,7 @@ from service.core.json_body import (
     wrong_type,
     wrong_value,
 )
+from service.core.web_search import search_tool
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _KINDS = ("function", "custom", "web_search")
@@ -64,6 +65,19 @@ def decode_tools(body: Mapping[str, object]) -> tuple[tuple[ToolSpec, ...], Mapp
         else:
             raise wrong_value(required_string(tool, "type", at), f"{at}.type", _KINDS)
     return tuple(specs), web_search
+
+
+def decode_search_options(body: Mapping[str, object]) -> Mapping[str, object] | None:
+    """`web_search_options`, with which OpenAI's own search models are asked, as MiMo's tool; None without."""
+    options = optional_object(body, "web_search_options")
+    if options is None:
+        return None
+    at = "web_search_options"
+    place = optional_object(options, "user_location", at) or {}
+    return search_tool(
+        context_size=optional_string(options, "search_context_size", at),
+        place=optional_object(place, "approximate", f"{at}.user_location") or place,
+    )
 
 
 def _object(value: object, at: str) -> Mapping[str, object]:

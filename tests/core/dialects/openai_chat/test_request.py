@@ -339,7 +339,6 @@ def test_other_fields_are_kept_under_their_names() -> None:
         "user": "u",
         "metadata": {"a": "b"},
         "store": False,
-        "web_search_options": {},
         "x": [1],
     }
     assert decode(**kept, logit_bias=None).extra == kept

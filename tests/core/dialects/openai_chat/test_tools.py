@@ -88,6 +88,29 @@ def test_the_web_search_of_mimo_is_kept_as_it_was_sent() -> None:
 
 
 @pytest.mark.parametrize(
+    ("options", "asked"),
+    [
+        pytest.param({}, {}, id="bare"),
+        pytest.param({"search_context_size": "low"}, {"limit": 3}, id="little context"),
+        pytest.param(
+            {"user_location": {"type": "approximate", "approximate": {"country": "FR", "timezone": "CET"}}},
+            {"user_location": {"type": "approximate", "country": "FR"}},
+            id="place",
+        ),
+    ],
+)
+def test_web_search_options_are_a_search(options: dict[str, Any], asked: dict[str, Any]) -> None:
+    body = {"model": "m", "messages": [{"role": "user", "content": "x"}], "web_search_options": options}
+    assert decode_body(body).extra == {WEB_SEARCH: {"type": "web_search", **asked}}
+
+
+def test_a_tool_of_mimos_own_wins_over_options() -> None:
+    tool = {"type": "web_search", "limit": 9}
+    body = {"model": "m", "messages": [{"role": "user", "content": "x"}], "tools": [tool]}
+    assert decode_body({**body, "web_search_options": {}}).extra == {WEB_SEARCH: tool}
+
+
+@pytest.mark.parametrize(
     ("body", "param"),
     [
         pytest.param({"tools": {}}, "tools", id="no list"),
