@@ -6,6 +6,7 @@ TypeError."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import ClassVar
 
@@ -103,10 +104,14 @@ class NotFound(GatewayError):
 
 
 class MethodNotAllowed(GatewayError):
-    """The route exists, the method does not."""
+    """The route exists, the method does not. `allowed`: those that do, for the header."""
 
     kind = Kind.METHOD_NOT_ALLOWED
     origin = Origin.CLIENT
+
+    def __init__(self, message: str, *, allowed: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.allowed = tuple(sorted(allowed))
 
 
 class Conflict(GatewayError):
@@ -271,3 +276,8 @@ class AnswerUnmet(UpstreamError):
         super().__init__(message, param=param, code=code)
         self.answer = answer
         self.remedy = remedy
+
+    @property
+    def demand(self) -> str:
+        """`tool_choice` or `response_format`, whatever the dialect calls the field: a closed set."""
+        return (self.code or "").removesuffix("_unmet")

@@ -25,7 +25,7 @@ from service.core.speech import (
     hearing_model,
 )
 from service.gateway.speech import Spoken
-from service.web.body import read_body
+from service.web.body import MALFORMED_FORM, read_body
 from service.web.context import API_KEY, RECORD, SERVICES
 from service.web.headers import REQUEST_ID, notes_header, openai_limit_headers
 from service.web.stream import ClientStream, write_in_time
@@ -169,7 +169,7 @@ async def _read_form(request: web.Request) -> _Form:
                     await _read_part(request, part, form)
     except TimeoutError:
         raise InvalidRequest("The request body did not arrive in time.", code="body_timeout") from None
-    except (ValueError, AssertionError, EOFError):
+    except MALFORMED_FORM:
         raise InvalidRequest("The request body is not a valid multipart form.") from None
     return form
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from service.core.errors import BodyTooLarge, InvalidRequest
 from service.web.context import RECORD, SERVICES
+
+# What aiohttp's reader of multipart forms raises for one that is none, or breaks off.
+MALFORMED_FORM = (ValueError, AssertionError, EOFError, HttpProcessingError)
 
 
 async def read_body(request: web.Request) -> bytes:

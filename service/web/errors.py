@@ -9,7 +9,7 @@ from aiohttp import web
 from service.core.dialects.anthropic_messages.errors import encode_error as encode_anthropic
 from service.core.dialects.openai_chat.errors import encode_error as encode_openai
 from service.core.dialects.openai_responses.errors import encode_error as encode_responses
-from service.core.errors import GatewayError
+from service.core.errors import GatewayError, MethodNotAllowed
 from service.core.leases import OverLimit
 from service.web.context import RECORD, SERVICES
 from service.web.headers import REQUEST_ID, anthropic_limit_headers, notes_header, openai_limit_headers
@@ -59,6 +59,8 @@ def error_response(request: web.Request, error: GatewayError, *, request_id: str
     elif status in (429, 503, 529):
         # Clients that are told nothing come back at once: mimo-api.md 3 asks to always say when.
         headers["Retry-After"] = "5"
+    if isinstance(error, MethodNotAllowed):
+        headers["Allow"] = ", ".join(error.allowed)  # RFC 9110, 15.5.6
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="mimo-gateway"'
     return web.Response(status=status, body=body, content_type="application/json", headers=headers)

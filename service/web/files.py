@@ -20,6 +20,7 @@ from service.core.errors import InvalidRequest
 from service.core.json_body import missing, wrong_value
 from service.gateway.files import Upload
 from service.web.batches import download, page_limit
+from service.web.body import MALFORMED_FORM
 from service.web.context import API_KEY, RECORD, SERVICES
 from service.web.errors import request_id_headers
 
@@ -80,7 +81,7 @@ async def _read_form(request: web.Request, form: _Form) -> None:
                 await _read_part(request, part, form)
     except TimeoutError:
         raise InvalidRequest("The request body did not arrive in time.", code="body_timeout") from None
-    except (ValueError, AssertionError, EOFError):
+    except MALFORMED_FORM:
         raise InvalidRequest("The request body is not a valid multipart form.") from None
 
 

@@ -166,7 +166,7 @@ async def upgrade(request: web.Request) -> web.Response:
     """`GET /v1/responses`: Codex asks for a WebSocket here, and goes on with POST at once when it is told
     426."""
     if "websocket" not in request.headers.get("Upgrade", "").lower():
-        raise MethodNotAllowed("Send a POST to this route.")
+        raise MethodNotAllowed("Send a POST to this route.", allowed=("POST",))
     error = {
         "message": "Responses are served over HTTP, not over WebSockets: send a POST.",
         "type": "invalid_request_error",
