@@ -18,12 +18,15 @@ from service.core.errors import ModelNotFound, PermissionDenied
 from service.core.policy import RetryBudget
 from service.core.tokens import quick_prompt_tokens
 from service.gateway.allowances import Allowances, with_allowances
-from service.gateway.attempts import Answer, AnswerParts, ChatPolicy
+from service.gateway.answer_parts import AnswerParts, ChatPolicy
+from service.gateway.attempts import Answer
 from service.gateway.background import Background
 from service.gateway.holdings import Holdings
 from service.gateway.models import Models
-from service.gateway.ports import Accounts, Clock, Ids, Ledger, Limits, ReasoningMemory, Upstream
+from service.gateway.ports import Accounts, Clock, Ids, Ledger, Limits, ReasoningMemory, Threads, Upstream
 from service.gateway.reasoning import NoMemory, Recollection
+from service.gateway.structured import refuse_broken_schema
+from service.gateway.threads import following
 from service.telemetry.record import RequestRecord
 
 _NOTHING_MORE = Allowances()
@@ -46,9 +49,11 @@ class Chat:
         ids: Ids,
         policy: ChatPolicy,
         reasoning: ReasoningMemory | None = None,
+        threads: Threads | None = None,
         allowances: Allowances = _NOTHING_MORE,
     ) -> None:
-        """`reasoning` None: what models think is not kept."""
+        """`reasoning` None: what models think is not kept. `threads` None: studio conversations are not gone
+        on with."""
         self.accounts = accounts
         self.limits = limits
         self.models = models
@@ -66,6 +71,7 @@ class Chat:
             clock=clock,
             ids=ids,
             retries=RetryBudget(now_s=clock.monotonic_s()),
+            threads=threads,
         )
 
     def open(
@@ -93,8 +99,17 @@ class Chat:
         """See `open`; the caller closes the Answer."""
         policy = self.policy if queue_s is None else replace(self.policy, queue_s=queue_s)
         resolved, candidates = self._resolved(conversation, key, record)
+        await refuse_broken_schema(resolved.response_format)
         # Asked for now, needed when an account is leased: both travel while the key is admitted.
         recollection = Recollection(self._parts.reasoning, self._parts.background, key, resolved, candidates)
+        thread = following(
+            self._parts.threads,
+            self._parts.background,
+            key,
+            resolved,
+            candidates,
+            offers_tools=policy.offers_tools_on_studio,
+        )
         estimate = quick_prompt_tokens(resolved) if key.tokens_per_minute is not None else 0
         record.admit_at_s = began_s = self.clock.monotonic_s()
         admission = await self.limits.admit(key, request_id=record.request_id, estimated_tokens=estimate)
@@ -110,6 +125,7 @@ class Chat:
             record,
             key=key,
             recollection=recollection,
+            following=thread,
             policy=policy,
         )
 

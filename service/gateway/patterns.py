@@ -18,6 +18,18 @@ _REPETITION = re.compile(r"[*+]|\{(\d*)(,?)(\d*)\}")
 _REFERENCE = re.compile(r"\\[1-9]|\(\?P=|\(\?\(")
 
 
+def can_be_tried(pattern: str, text_chars: int) -> bool:
+    """Whether the pattern ends soon on texts of that length, and means something in Python too: JavaScript's
+    are a little different."""
+    if is_slow(pattern, text_chars):
+        return False
+    try:
+        re.compile(pattern)
+    except re.error:
+        return False
+    return True
+
+
 def is_slow(pattern: str, text_chars: int) -> bool:
     """True when the pattern may take long on texts of that length."""
     if len(pattern) > _MAX_PATTERN_CHARS or _REFERENCE.search(pattern):

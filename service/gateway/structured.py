@@ -5,6 +5,7 @@ patterns that may take for ever are not tried, and the number of steps has an en
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
@@ -14,10 +15,30 @@ import orjson
 from service.config import AccountKind
 from service.core.conversation import Conversation, ResponseFormat, ResponseFormatKind, ToolChoiceMode
 from service.core.demands import CallDemand, Demand, FormatDemand
-from service.gateway.patterns import is_slow
+from service.core.errors import InvalidRequest
+from service.core.json_schema import mistake_in
+from service.gateway.patterns import can_be_tried
 
 MAX_REFERENCES = 20_000  # schemas can refer to one another so that a small one means billions of steps
 _MAX_FAULT_CHARS = 300
+_IN_THREAD_BYTES = 256 << 10  # looking a schema of that size over takes 20 ms
+
+
+async def refuse_broken_schema(response_format: ResponseFormat) -> None:
+    """Nobody is asked for an answer that no schema could judge. Raises InvalidRequest that names the place
+    within the schema."""
+    schema = response_format.schema
+    if schema is None:
+        return
+    if len(orjson.dumps(schema)) < _IN_THREAD_BYTES:
+        mistake = mistake_in(schema)
+    else:
+        mistake = await asyncio.to_thread(mistake_in, schema)
+    if mistake is not None:
+        at = response_format.schema_at + ("" if mistake.at[:1] in ("", "[") else ".") + mistake.at
+        raise InvalidRequest(
+            f"Invalid schema in '{at}': {mistake.what}.", param=at, code="invalid_json_schema"
+        )
 
 
 def demands_of(conversation: Conversation, kind: AccountKind, *, offers_tools: bool) -> list[Demand]:
@@ -51,8 +72,8 @@ class _TooManyStepsError(Exception):
 
 
 def schema_fault(schema: Mapping[str, object], value: object, *, text_chars: int) -> str | None:
-    """The first place where the value does not fit. A schema that is none, or that cannot be tried within
-    bounds, finds no fault: the client's mistake must not cost it the answer.
+    """The first place where the value does not fit. A schema that cannot be tried within bounds finds no
+    fault; one that is none was refused before anybody was asked.
 
     The draft is that of `$schema`, 2020-12 without one. `format` is not tried, as the drafts allow.
     """
@@ -77,7 +98,7 @@ def schema_fault(schema: Mapping[str, object], value: object, *, text_chars: int
     keywords = [word for word in ("$ref", "$dynamicRef", "$recursiveRef") if word in known.VALIDATORS]
     validator_class = extend(known, {word: counted(word) for word in keywords})
     try:
-        validator = validator_class(_without_slow_patterns(schema, text_chars), registry=Registry())
+        validator = validator_class(_without_odd_patterns(schema, text_chars), registry=Registry())
         error = best_match(validator.iter_errors(value))
     except (_TooManyStepsError, RecursionError):
         return None
@@ -93,20 +114,20 @@ def _said(error: Any) -> str:
     return f"does not meet `{error.validator}` {str(error.validator_value)[:_MAX_FAULT_CHARS]}"
 
 
-def _without_slow_patterns(schema: object, text_chars: int) -> Any:
-    """The schema without the patterns that could hold up the process."""
+def _without_odd_patterns(schema: object, text_chars: int) -> Any:
+    """The schema without the patterns that could hold up the process, or that Python does not know."""
     if isinstance(schema, list):
-        return [_without_slow_patterns(one, text_chars) for one in schema]
+        return [_without_odd_patterns(one, text_chars) for one in schema]
     if not isinstance(schema, dict):
         return schema
     kept: dict[str, object] = {}
     for name, value in schema.items():
         if name in ("const", "enum", "default", "examples"):
             kept[name] = value
-        elif not (name == "pattern" and isinstance(value, str) and is_slow(value, text_chars)):
-            kept[name] = _without_slow_patterns(value, text_chars)
+        elif not (name == "pattern" and isinstance(value, str) and not can_be_tried(value, text_chars)):
+            kept[name] = _without_odd_patterns(value, text_chars)
     patterns = schema.get("patternProperties")
-    if isinstance(patterns, dict) and any(is_slow(one, text_chars) for one in patterns):
+    if isinstance(patterns, dict) and not all(can_be_tried(one, text_chars) for one in patterns):
         for name in ("patternProperties", "additionalProperties", "unevaluatedProperties"):
             kept.pop(name, None)
     return kept

@@ -170,6 +170,14 @@ class Declared:
             ),
             labels.WIRES,
         )
+        self.studio_conversations = Family(
+            self._counter(
+                "mgw_studio_conversations",
+                "Requests that might go on from a studio conversation: went on, found none, found it lost.",
+                ("result",),
+            ),
+            labels.THREAD_RESULTS,
+        )
         self.retries_refused = self._counter(
             "mgw_retries_refused",
             "Failed attempts without a next one, since the budget of retries was spent.",
@@ -187,6 +195,14 @@ class Declared:
                 ["source"],
             ),
             labels.REASONING_SOURCES,
+        )
+        self.repairs = Family(
+            self._counter(
+                "mgw_answer_repairs",
+                "Answers that were not what the request demanded, by what asking the model once more gave.",
+                ["demand", "result"],
+            ),
+            *(labels.DEMANDS, labels.REPAIRS),
         )
         self.reasoning_only = Family(
             self._counter("mgw_reasoning_only", "Answers that were thinking and nothing else.", ["wire"]),

@@ -67,6 +67,7 @@ ASKED_FOR = {
     "mgw_limit_rejections_total": {"limit", "scope"},
     "mgw_limiter_degraded": set(),
     "mgw_sieve_events_total": {"event", "format"},
+    "mgw_answer_repairs_total": {"demand", "result"},
     "mgw_client_disconnects_total": {"phase"},
     "mgw_redis_op_seconds": {"op"},
     "mgw_redis_errors_total": {"kind"},
