@@ -4,13 +4,13 @@ Well-formed text leaves as it came, blanks and escapes included. On the way, wit
 
 - a member whose key was there already is dropped (the first wins);
 - a string where the schema allows no string is held to its end and brought to the declared type;
-- single quotes, bare keys, Python's words, missing and trailing commas, raw control characters and escapes
-  that JSON does not know are put right (`is_repaired`);
+- single quotes, bare keys, Python's words, missing and trailing commas are put right (`is_repaired`), and
+  what stands wrong inside a string (jsonstrings.py);
 - a quote inside a string is one of its characters unless a separator, a closing bracket or the end follows.
 
-States: VALUE, KEY, COLON and AFTER between tokens; STRING, ESCAPE, QUOTE (a quote that may end the string)
-and LITERAL inside one. Held back are the blanks and the comma before a member (`_gap`: it may be a dropped
-one), a key, a literal, an escape, and the quote with the blanks behind it. "<" between tokens stops the
+States: VALUE, KEY, COLON and AFTER between tokens; STRING, QUOTE (a quote that may end the string), LITERAL
+and BARE_KEY inside one. Held back are the blanks and the comma before a member (`_gap`: it may be a dropped
+one), a key, a literal, and the quote with the blanks behind it. "<" between tokens stops the
 stream: it cannot be JSON, and the caller knows whether it closes the call."""
 
 from __future__ import annotations
@@ -19,24 +19,16 @@ import re
 from collections.abc import Callable
 from enum import Enum
 
+from service.core.mimoml.jsonstrings import JSONString
 from service.core.mimoml.jsontext import NUMBER, decode, encode, escaped, quoted
 from service.core.mimoml.names import Names
 from service.core.mimoml.schema import ANYTHING, Schema, coerced, loose_number
 
 _BLANK = re.compile("[ \t\r\n]+")
-_NOT_PLAIN = {
-    '"': re.compile('["\\\\\x00-\x1f\ud800-\udfff]'),
-    "'": re.compile("['\"\\\\\x00-\x1f\ud800-\udfff]"),
-    "”": re.compile('[”"\\\\\x00-\x1f\ud800-\udfff]'),
-}
 _QUOTES = {'"': '"', "'": "'", "“": "”", "”": "”"}
 _LITERAL_END = re.compile("[,\\]}\n<]")
 _BARE_KEY_END = re.compile("[:,}<\n]")
 _WORDS = {"true": "true", "false": "false", "null": "null", "none": "null"}
-
-
-_HIGH_HALF = re.compile("u[dD][89abAB]")
-_LOW_HALF = re.compile(r"\\u[dD][c-fC-F]")
 
 
 class _State(Enum):
@@ -45,7 +37,6 @@ class _State(Enum):
     COLON = "the colon behind a key"
     AFTER = "a comma, or the end of the container"
     STRING = "inside a string"
-    ESCAPE = "behind a backslash"
     QUOTE = "behind a quote that may end the string"
     LITERAL = "inside a number or a word"
     BARE_KEY = "inside a key without quotes"
@@ -92,9 +83,7 @@ class JSONStream:
         self._muted_at = 0  # depth of the container whose member is being dropped; 0 when none is
         self._pieces: list[str] | None = None  # of a string that is held: a key, or one to be coerced
         self._is_key = False
-        self._quote = '"'
-        self._escape = ""
-        self._high = ""  # the escaped first half of a pair; alone it becomes U+FFFD, for strict readers
+        self._inside = JSONString('"')
         self._literal: list[str] = []
         self.keys: set[str] = set()  # of the outermost object, as far as their values are complete
         self.is_repaired = False
@@ -106,8 +95,8 @@ class JSONStream:
     @property
     def is_lane(self) -> bool:
         """Inside a string that leaves as it comes."""
-        is_plain = self._state is _State.STRING and self._quote == '"'
-        return is_plain and self._pieces is None and not self._muted_at and not self._high
+        is_plain = self._state is _State.STRING and self._inside.is_plain
+        return is_plain and self._pieces is None and not self._muted_at
 
     @property
     def can_close(self) -> bool:
@@ -132,8 +121,6 @@ class JSONStream:
             state = self._state
             if state is _State.STRING:
                 position = self._string(text, position)
-            elif state is _State.ESCAPE:
-                position = self._escaped(text, position)
             elif state is _State.QUOTE:
                 position = self._after_quote(text, position)
             elif state is _State.LITERAL or state is _State.BARE_KEY:
@@ -191,7 +178,6 @@ class JSONStream:
         quote = _QUOTES.get(character)
         if quote is not None:
             self._start_string(quote, is_key=False)
-            self.is_repaired |= character != '"'
             return position + 1
         self._state, self._literal = _State.LITERAL, []
         return position
@@ -219,7 +205,6 @@ class JSONStream:
             self.is_repaired = True
             return position
         self._start_string(quote, is_key=True)
-        self.is_repaired |= character != '"'
         return position + 1
 
     def _close_container(self, character: str) -> None:
@@ -273,80 +258,34 @@ class JSONStream:
     # --- strings --------------------------------------------------------------------------------------------
 
     def _start_string(self, quote: str, *, is_key: bool) -> None:
-        self._state, self._quote, self._is_key = _State.STRING, quote, is_key
-        if is_key:
-            self._pieces = []
-            return
-        schema = self._value_schema()
-        holds = schema.types is not None and "string" not in schema.types
+        self._state, self._is_key = _State.STRING, is_key
+        self._inside = JSONString(quote)
+        self.is_repaired |= quote != '"'
+        schema = ANYTHING if is_key else self._value_schema()
+        holds = is_key or (schema.types is not None and "string" not in schema.types)
         self._pieces = [] if holds else None
         if not holds:
             self._put('"')
 
-    def _characters(self, text: str) -> None:
-        """More of the string, escaped already."""
-        if self._high:
-            is_pair = _LOW_HALF.match(text) is not None
-            text = (self._high if is_pair else "\ufffd") + text
-            self._high, self.is_repaired = "", self.is_repaired or not is_pair
-        elif text[:1] == "\\" and _LOW_HALF.match(text) is not None:
-            text, self.is_repaired = "\ufffd", True
-        if self._pieces is not None:
-            self._pieces.append(text)
-        else:
-            self._put(text)
-
     def _string(self, text: str, position: int) -> int:
-        match = _NOT_PLAIN[self._quote].search(text, position)
-        if match is None:
-            self._characters(text[position:])
-            return len(text)
-        if match.start() > position:
-            self._characters(text[position : match.start()])
-        character = match.group()
-        if character == self._quote:
-            self._characters("")
+        inside = self._inside
+        given, position = inside.feed(text, position)
+        if given:
+            self._characters(given)
+        if inside.is_closed:
+            self.is_repaired |= inside.is_repaired
             if self._is_key:
                 self._end_key()
             else:
                 self._state = _State.QUOTE
-        elif character == "\\":
-            self._state, self._escape = _State.ESCAPE, ""
-        else:
-            self.is_repaired = True
-            self._characters(escaped(character))
-        return match.end()
-
-    def _escaped(self, text: str, position: int) -> int:
-        character = text[position]
-        if not self._escape:
-            if character == "u":
-                self._escape = "u"
-                return position + 1
-            self._state = _State.STRING
-            if character in '"\\/bfnrt':
-                self._characters("\\" + character)
-                return position + 1
-            self.is_repaired = True
-            if character == "'":
-                self._characters("'")
-                return position + 1
-            self._characters("\\\\")
-            return position
-        if character in "0123456789abcdefABCDEF":
-            self._escape += character
-            if len(self._escape) == 5:
-                self._state = _State.STRING
-                if _HIGH_HALF.match(self._escape) is not None:
-                    self._characters("")
-                    self._high = "\\" + self._escape
-                else:
-                    self._characters("\\" + self._escape)
-            return position + 1
-        self._state = _State.STRING
-        self.is_repaired = True
-        self._characters("\\\\" + self._escape)
         return position
+
+    def _characters(self, text: str) -> None:
+        """More of the string, escaped already."""
+        if self._pieces is not None:
+            self._pieces.append(text)
+        else:
+            self._put(text)
 
     def _after_quote(self, text: str, position: int) -> int:
         """Does the quote end the string? Blanks behind it wait in the gap."""
@@ -361,7 +300,8 @@ class JSONStream:
             return position
         self.is_repaired = True
         self._gap = []
-        self._characters(escaped(self._quote + gap))
+        self._characters(escaped(self._inside.quote + gap))
+        self._inside.reopen()
         self._state = _State.STRING
         return position
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from service.core.mimoml.characters import CLOSE_BRACKETS, OPEN_BRACKETS
 from service.core.mimoml.grammar import CLOSERS, STARTERS, STRUCTURE
+from service.core.mimoml.jsonstrings import CUT_ESCAPE, WHOLE_ESCAPE
 
 MAX_HELD = 64  # characters; the machine holds what is longer, in pieces
 
@@ -76,8 +77,8 @@ def _cdata(*, has_addresses: bool) -> Lane:
 def _json(*, has_addresses: bool) -> Lane:
     """In a string of JSON arguments: whole escapes that JSON knows, but for halves of a pair."""
     plain = r"\"\\\x00-\x1f" + _HALVES + r"\[" * has_addresses
-    tokens = [r"\\(?:[\"\\/bfnrt]|u(?![dD][89a-fA-F])[0-9a-fA-F]{4})"]
-    held = [r"\\(?:u[0-9a-fA-F]{0,3})?"]
+    tokens = [WHOLE_ESCAPE]
+    held = [CUT_ESCAPE]
     if has_addresses:
         tokens.append(_ADDRESS)
         held.append(_ADDRESS_HELD)
