@@ -35,6 +35,16 @@ MAX_COOLDOWN_S = 600.0
 SESSION_EXPIRED = "session_expired"
 
 
+# What an operator does about an account that does not come back by itself, by the reason of its penalty.
+REMEDIES: Mapping[str, str] = {
+    SESSION_EXPIRED: "the studio session has ended: log out and in again in the browser (a refresh is not "
+    "enough), then run `mimo-gateway accounts import`",
+    "unauthorized": "the key was refused: check it, and that its plan belongs to the account's host",
+    "no_balance": "the balance is used up, or too many requests came at once: top up, or wait",
+    "restricted": "the account is restricted: ask Xiaomi, and switch it off meanwhile",
+}
+
+
 _OF_THE_ATTEMPT = (
     UpstreamAccountError,
     UpstreamRateLimited,

@@ -114,6 +114,10 @@ class RedisAccounts:
         except StoreUnavailable:
             self.owe_release(lease, call)
 
+    async def penalise(self, account_name: str, penalty: Penalty) -> None:
+        """The script of `release` books what an end says of the account also where no such lease is held."""
+        await self.release(Lease(lease_id=uuid.uuid4().hex, account_name=account_name), penalty=penalty)
+
     async def health(self, accounts: Sequence[Account]) -> Sequence[AccountHealth]:
         """This worker's own view when Redis is away."""
         if not accounts:

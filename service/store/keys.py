@@ -28,6 +28,9 @@ A `{tag}` decides a key's place in a Redis Cluster; all keys of one script share
 | `mgw:{k:<key_id>}:events:<response_id>` | stream | events of a background response | 1 h idle |
 | `mgw:{k:<key_id>}:runner:<response_id>` | string | sign of life of who runs it | 15 s |
 | `mgw:{k:<key_id>}:stop:<response_id>` | string | cancel or delete, for the runner | 1 h |
+| `mgw:{t:<account>}:thread:<key_id>:<digest>` | string | studio conversation that may go on | as configured |
+| `mgw:{t:<account>}:due` | zset | studio conversation -> when to delete it | 30 days idle |
+| `mgw:{turn:<name>}` | string | somebody did this lately | as long as it holds |
 | `mgw:{keys}:issued` | hash | key_id -> an issued API key: name, digest, limits | until revoked |
 | `mgw:{models}:catalogue` | hash | account -> its models, as JSON | 1 day |
 
@@ -51,6 +54,7 @@ HEARTBEAT_S = 5.0
 STICKY_TTL_S = 3600.0
 CATALOGUE_TTL_S = DAY_S
 STATE_TTL_S = 30 * DAY_S
+DUE_TTL_S = 30 * DAY_S
 LEDGER_TTL_S = 400 * DAY_S
 SETTLED_TTL_S = 300
 
@@ -123,6 +127,19 @@ def stored(kind: str, key_id: str, object_id: str) -> str:
 def reasoning(key_id: str, call_id: str) -> str:
     """The reasoning that led to a tool call, whose id is whatever the client says it is."""
     return f"{PREFIX}{{k:{key_id}}}:reasoning:{digest(call_id)}"
+
+
+def thread(account_name: str, key_id: str, place: str) -> str:
+    """A conversation at the studio: of one account, one API key and one history."""
+    return f"{PREFIX}{{t:{account_name}}}:thread:{key_id}:{place}"
+
+
+def threads_due(account_name: str) -> str:
+    return f"{PREFIX}{{t:{account_name}}}:due"
+
+
+def turn(name: str) -> str:
+    return f"{PREFIX}{{turn:{name}}}"
 
 
 def response_events(key_id: str, response_id: str) -> str:

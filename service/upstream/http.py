@@ -22,6 +22,7 @@ from service import __version__
 from service.config import Account, Timeouts
 from service.core.errors import UpstreamError, UpstreamProtocolError, UpstreamTimeout, UpstreamUnavailable
 from service.core.pipeline import Decoder
+from service.core.upstreams.studio_thread import OpenThread
 
 USER_AGENT = f"mimo-gateway/{__version__}"
 MAX_ERROR_BYTES = 64 << 10
@@ -109,6 +110,10 @@ class Call:
             return await self._content.readany()
         except _THEIRS as error:
             raise our_error(error, self._timeouts) from error
+
+    def take_thread(self) -> OpenThread | None:
+        """No conversation of the upstream's own is behind it."""
+        return None
 
     def close(self) -> None:
         """Back to the pool when it was read whole, closed otherwise: an abandoned answer must not go on."""

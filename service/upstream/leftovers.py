@@ -1,8 +1,7 @@
 """Conversations of answered requests that the studio still shows in the user's own history: to be deleted.
 
-Each request opens a conversation of its own. Reusing one by a matching prefix would save the studio some
-reading, but what a studio conversation remembers is the studio's, and one wrong match would show one client
-another's words. So none is reused, and all are deleted in batches, off every client's path.
+Whatever nobody will go on from is deleted in batches, off every client's path. What waits for a next turn
+(`studio.reuse_conversations`) is Redis's to remember, for all workers.
 """
 
 from __future__ import annotations

@@ -71,6 +71,9 @@ class FakeAccounts:
                 turn.set_result(None)
                 return
 
+    async def penalise(self, account_name: str, penalty: Penalty) -> None:
+        self._local.give_back(account_name, "", penalty=penalty)
+
     async def health(self, accounts: Sequence[Account]) -> Sequence[AccountHealth]:
         return [self._local.health(account) for account in accounts]
 

@@ -32,6 +32,11 @@ def test_an_api_key_is_one_slot():
     assert slots(one.window) != slots(keys.api_key("4567").window)
 
 
+def test_an_accounts_threads_are_one_slot():
+    names = (keys.thread("a}b{c} d:ü", "0123", "4567"), keys.threads_due("a}b{c} d:ü"))
+    assert len(slots(*names)) == 1
+
+
 def test_a_conversation_shows_as_a_digest_only():
     assert "prompt" not in keys.sticky("secret prompt")
     assert keys.sticky("a") != keys.sticky("b")
@@ -43,6 +48,7 @@ def test_a_conversation_shows_as_a_digest_only():
     [
         *("turns", "queue", "waiters", "workers", "sticky:", ":leases", ":state", ":window"),
         *(":meter", ":slots", ":settled:", ":usage:", ":reasoning:", "catalogue"),
+        *(":thread:", ":due", "{turn:"),
     ],
 )
 def test_operators_find_every_key_in_the_docs(name: str):

@@ -13,7 +13,7 @@ blank space round an answer's text, which many clients strip."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TypeAlias
@@ -48,6 +48,15 @@ class Thread:
     conversation_id: str
     dialog_id: str
     prompt_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenThread:
+    """A thread whose next turn nobody waits for yet: whoever has it lets it wait, or drops it. `drop` leaves
+    it to be deleted."""
+
+    thread: Thread
+    drop: Callable[[], None]
 
 
 def pieces(value: Canonical) -> Iterator[bytes]:

@@ -1,0 +1,44 @@
+"""What every answer works with, and how often and how long it tries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from service.config import AccountKind
+from service.core.policy import RetryBudget
+from service.core.prices import SHIPPED, PriceTable
+from service.gateway.background import Background
+from service.gateway.holdings import Holdings
+from service.gateway.ports import Accounts, Clock, Ids, Ledger, ReasoningMemory, Threads, Upstream
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatPolicy:
+    """How often and how long one request tries. `queue_s`: how long it waits for a free account; no new
+    attempt begins later than `retry_within_s` after the request came, and a stream that was tried again must
+    begin within `begin_within_s` of it: the attempts share one deadline. `prices`: what it is charged by."""
+
+    max_attempts: int = 3
+    queue_s: float = 10.0
+    retry_within_s: float = 200.0
+    begin_within_s: float = 300.0
+    offers_tools_on_studio: bool = True
+    shows_lone_reasoning: bool = False
+    prices: PriceTable = SHIPPED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerParts:
+    """What every Answer works with."""
+
+    upstreams: Mapping[AccountKind, Upstream]
+    accounts: Accounts
+    ledger: Ledger
+    reasoning: ReasoningMemory
+    background: Background
+    holdings: Holdings
+    clock: Clock
+    ids: Ids
+    retries: RetryBudget
+    threads: Threads | None = None  # None: studio conversations are not gone on with
