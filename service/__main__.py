@@ -18,7 +18,7 @@ from aiohttp import http_parser
 
 from service import __version__, accounts_cli, batches_cli, doctor, keys_cli, usage_cli
 from service.allocator import give_large_blocks_back
-from service.app import Gateway, running, working
+from service.app import Gateway, Working, running, working
 from service.config import Config
 from service.config_loader import DEMO_API_KEY, demo, load, overridden
 from service.config_references import References
@@ -130,10 +130,10 @@ def _config(given: Path | None, references: References | None = None) -> Config:
 
 
 def _source(arguments: argparse.Namespace) -> Source:
-    """What `serve` runs on: the file, the environment, then the command line."""
+    """What `serve` and `worker` run on: the file, the environment, then the command line."""
     path, references = _path(arguments.config), References(os.environ)
-    chosen = {"host": arguments.host, "port": arguments.port, "ops_port": arguments.ops_port}
-    options = {name: value for name, value in chosen.items() if value is not None}
+    told = vars(arguments)
+    options = {name: told[name] for name in ("host", "port", "ops_port") if told.get(name) is not None}
 
     def read() -> Config:
         config = _config(path, references)
@@ -171,7 +171,7 @@ async def _serving(config: Config, source: Source, data_dir: Path, writer: LineW
         metrics.log_dropped.read = lambda: writer.dropped
         metrics.log_scrubbed.read = lambda: writer.scrubber.hits
         if not config.is_demo:
-            _reloading(Reloader(source, config, gateway.reconfigure, metrics), gateway)
+            _reloading(source, gateway)
         # What start-up made lives as long as the process: the collector need not look at it again.
         gc.collect()
         gc.freeze()
@@ -195,12 +195,11 @@ async def _serving(config: Config, source: Source, data_dir: Path, writer: LineW
 
 
 def _worker(arguments: argparse.Namespace) -> int:
-    config = _config(arguments.config)
-    if arguments.ops_port is not None:
-        config = replace(config, listen=replace(config.listen, ops_port=arguments.ops_port))
+    source = _source(arguments)
+    config = source.read()
     writer = configure(config.log)
     try:
-        return _run(_working(config, arguments.data_dir))
+        return _run(_working(config, source, arguments.data_dir, writer))
     except OSError as error:
         print(f"cannot listen on port {config.listen.ops_port}: {error.strerror}", file=sys.stderr)
         return 1
@@ -208,10 +207,15 @@ def _worker(arguments: argparse.Namespace) -> int:
         writer.close()
 
 
-async def _working(config: Config, data_dir: Path) -> int:
+async def _working(config: Config, source: Source, data_dir: Path, writer: LineWriter) -> int:
     log = structlog.get_logger()
     stopped = _stop_signal()
-    async with working(config, data_dir=data_dir):
+    async with working(config, data_dir=data_dir) as worker:
+        metrics = worker.services.metrics
+        metrics.log_dropped.read = lambda: writer.dropped
+        metrics.log_scrubbed.read = lambda: writer.scrubber.hits
+        if not config.is_demo:
+            _reloading(source, worker)
         log.info("started", task="batch_worker", accounts=len(config.mimo_accounts), demo=config.is_demo)
         log.info("stopping", signal=await stopped)
     return 0
@@ -237,15 +241,16 @@ def _batches(arguments: argparse.Namespace) -> int:
     )
 
 
-def _reloading(reloader: Reloader, gateway: Gateway) -> None:
+def _reloading(source: Source, process: Gateway | Working) -> None:
     """Reload at SIGHUP, and when a file has changed."""
+    reloader = Reloader(source, process.config, process.reconfigure, process.services.metrics)
 
     async def look() -> None:
         reloader.look()
 
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, lambda: reloader.reload(reason="SIGHUP"))
-    if watch_s := gateway.config.reload.watch_s:
-        gateway.services.background.repeat(watch_s, look, name="config_watch")
+    if watch_s := process.config.reload.watch_s:
+        process.services.background.repeat(watch_s, look, name="config_watch")
 
 
 def _stop_signal() -> asyncio.Future[str]:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 from aiohttp import web
 
-from service.admin_wiring import account_shelf, admin_use_cases
+from service.admin_wiring import account_shelf, admin_use_cases, fleet_of, taking_over
 from service.batch_wiring import batch_use_cases, batch_worker
-from service.config import Account, AccountKind, Config, Listen, ToolsMode
-from service.config_loader import demo
+from service.config import AccountKind, Config, Listen, ToolsMode
 from service.core.prices import SHIPPED
 from service.gateway import ports
 from service.gateway.account_book import LOOK_INTERVAL_S, AccountBook
@@ -23,6 +22,7 @@ from service.gateway.allowances import Allowances
 from service.gateway.background import Background
 from service.gateway.background_responses import BackgroundResponses
 from service.gateway.chat import Chat, ChatPolicy
+from service.gateway.fleet import PULSE_S
 from service.gateway.holdings import HEARTBEAT_S, Holdings
 from service.gateway.keyring import KeyRing
 from service.gateway.metered import (
@@ -38,11 +38,10 @@ from service.gateway.responses import Responses
 from service.gateway.speech import Speech
 from service.gateway.system import RandomIds, SystemClock
 from service.gateway.usage import UsageReports
-from service.simulator import Simulator, SimulatorOptions
+from service.outside_wiring import demo_accounts, opened_store, studio_upstream, upstreams_of, warned_of
 from service.store.accounts import RedisAccounts
 from service.store.api_keys import RedisKeyRegistry
-from service.store.client import Outcome, Store, connect
-from service.store.embedded import DEFAULT_DATA_DIR, EmbeddedRedis, running_url
+from service.store.embedded import DEFAULT_DATA_DIR
 from service.store.health import RedisHealth
 from service.store.ledger import RedisLedger
 from service.store.limits import RedisLimits
@@ -51,14 +50,14 @@ from service.store.objects import RedisObjects
 from service.store.reasoning import RedisReasoning
 from service.store.response_events import RedisResponseEvents
 from service.store.usage import RedisUsage
+from service.studio_wiring import keep_tidy, studio_threads, watch_sessions
 from service.telemetry import looplag
 from service.telemetry.metrics import Metrics
+from service.telemetry.tracing import tracing_of
 from service.upstream.http import Http, client_session
 from service.upstream.leftovers import Leftovers
-from service.upstream.media import MediaFetcher, media_fetcher
-from service.upstream.platform import PlatformUpstream
+from service.upstream.media import media_fetcher
 from service.upstream.speech import PlatformSpeech, StudioSpeech
-from service.upstream.studio import StudioUpstream
 from service.web.context import SERVICES, Services
 from service.web.listener import Listener
 from service.web.middleware import gateway_middleware
@@ -69,10 +68,7 @@ log = structlog.get_logger()
 
 # Longer than a load balancer's idle time (60 s at most of them), or it would meet closed sockets.
 _KEEPALIVE_S = 75.0
-# The demo's answers come at the speed of a model, so that streaming can be seen.
-_DEMO_PACE = ("pace_ms=15",)
 _BACKGROUND_DRAIN_S = 5.0
-_TIDY_INTERVAL_S = 20.0
 # What is still open when `running` is left was ended before, by `service.lifecycle`: no second patience.
 _SHUTDOWN_S = 1.0
 
@@ -90,6 +86,15 @@ class Gateway:
     base_url: str
     ops_url: str
     listener: Listener
+    reconfigure: Callable[[Config], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Working:
+    """A batch worker that runs without a gateway. `reconfigure`: as a gateway's."""
+
+    config: Config
+    services: Services
     reconfigure: Callable[[Config], None]
 
 
@@ -135,7 +140,7 @@ async def running(config: Config, *, data_dir: Path = DEFAULT_DATA_DIR) -> Async
 
 
 @asynccontextmanager
-async def working(config: Config, *, data_dir: Path = DEFAULT_DATA_DIR) -> AsyncIterator[BatchWorker]:
+async def working(config: Config, *, data_dir: Path = DEFAULT_DATA_DIR) -> AsyncIterator[Working]:
     """A batch worker without a gateway; probes and metrics on the ops port, if there is one.
 
     Raises EmbeddedRedisError, RedisUrlError, and OSError when the address is taken."""
@@ -149,25 +154,11 @@ async def working(config: Config, *, data_dir: Path = DEFAULT_DATA_DIR) -> Async
             await _listening(runner, stack, config.listen, config.listen.ops_port)
         services.background.spawn(worker.run(), name="batch_worker")
         stack.push_async_callback(worker.stop)
-        yield worker
-
-
-async def demo_accounts(config: Config, stack: AsyncExitStack) -> Config:
-    """The demo's configuration with its own simulator started as the upstream; any other one as it is."""
-    if not config.is_demo:
-        return config
-    simulator = await stack.enter_async_context(Simulator.start(SimulatorOptions(script=_DEMO_PACE)))
-    return replace(config, mimo_accounts=demo(simulator.base_url).mimo_accounts)
-
-
-def upstreams_of(
-    config: Config, http: Http, fetcher: MediaFetcher, leftovers: Leftovers | None = None
-) -> Mapping[AccountKind, ports.Upstream]:
-    """Both upstream kinds, by kind."""
-    return {
-        AccountKind.PLATFORM: PlatformUpstream(http, fetcher),
-        AccountKind.STUDIO: _studio(config, http, fetcher, leftovers),
-    }
+        yield Working(
+            config=config,
+            services=services,
+            reconfigure=lambda changed: _reconfigure(services, changed),
+        )
 
 
 async def _in_time(work: Callable[[], Awaitable[None]]) -> None:
@@ -175,16 +166,6 @@ async def _in_time(work: Callable[[], Awaitable[None]]) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(_SHUTDOWN_S):
             await work()
-
-
-def _studio(config: Config, http: Http, fetcher: MediaFetcher, leftovers: Leftovers | None) -> StudioUpstream:
-    return StudioUpstream(
-        http,
-        fetcher,
-        user_agent=config.security.studio_user_agent,
-        offers_tools=config.tools.mode is ToolsMode.AUTO,
-        leftovers=leftovers,
-    )
 
 
 async def _listening(runner: web.AppRunner, stack: AsyncExitStack, listen: Listen, port: int) -> Listener:
@@ -236,30 +217,38 @@ async def _wired(
     """Every object of the process, opened in order and closed in reverse by `stack`. The worker does not run
     yet. `joins`: an embedded Redis that another process of this machine runs will do."""
     background, metrics, clock, ids = Background(), Metrics(), SystemClock(), RandomIds()
-    store = await _store(config, stack, data_dir, background, metrics, joins=joins)
+    tracing = tracing_of(os.environ, unix_s=clock.unix_s)
+    stack.push_async_callback(asyncio.to_thread, tracing.close)
+    store = await opened_store(config, stack, data_dir, background, metrics, joins=joins)
+    holdings = Holdings()
+    fleet = fleet_of(store, holdings, clock=clock, ids=ids)
+    metrics.also = fleet.stats.observe
+    stack.push_async_callback(_in_time, fleet.beat)  # what was counted last, settlements included
     session = await stack.enter_async_context(client_session(config.timeouts))
     stack.push_async_callback(background.drain, timeout_s=_BACKGROUND_DRAIN_S)
     fetcher = await stack.enter_async_context(media_fetcher(config, metrics))
     http = Http(session, config.timeouts)
     leftovers = Leftovers() if config.storage.deletes_studio_conversations else None
     upstreams = upstreams_of(config, http, fetcher, leftovers)
-    studio = _studio(config, http, fetcher, leftovers)
-    background.repeat(_TIDY_INTERVAL_S, studio.tidy, name="studio_tidying")
-    stack.push_async_callback(_in_time, studio.tidy)
+    studio = studio_upstream(config, http, fetcher, leftovers)
+    threads: ports.Threads = studio_threads(config, store)
     pool = RedisAccounts(store, spawn=background.spawn, worker_id=ids.new("worker_"))
     key_limits = RedisLimits(store, spawn=background.spawn)
     accounts: ports.Accounts = MeteredAccounts(pool, metrics, clock)
     limits: ports.Limits = MeteredLimits(key_limits, metrics, clock)
-    ledger: ports.Ledger = MeteredLedger(RedisLedger(store, accounts=pool, limits=key_limits), metrics)
+    ledger: ports.Ledger = MeteredLedger(
+        RedisLedger(store, accounts=pool, limits=key_limits), metrics, fleet.stats
+    )
     registry: ports.KeyRegistry = RedisKeyRegistry(store)
     catalogue: ports.ModelCatalogue = RedisModelCatalogue(store)
     shelf = account_shelf(config, store)
     book = AccountBook(config.mimo_accounts, shelf)
     await book.look()
     models = Models(book.accounts, upstreams, catalogue, offered=config.models, aliases=config.model_aliases)
-    book.on_change = _taking_over(models, background)
+    book.on_change = taking_over(models, background)
     background.repeat(LOOK_INTERVAL_S, book.look, name="account_book")
-    holdings = Holdings()
+    keep_tidy(config, stack, background, studio=studio, threads=threads, models=models)
+    background.repeat(PULSE_S, fleet.beat, name="fleet_pulse")
     reasoning: ports.ReasoningMemory = RedisReasoning(
         store, config.storage, server_secret=config.secret_key.reveal()
     )
@@ -269,6 +258,7 @@ async def _wired(
         limits=limits,
         ledger=ledger,
         reasoning=reasoning,
+        threads=threads if config.studio.reuse_conversations else None,
         models=models,
         background=background,
         holdings=holdings,
@@ -301,6 +291,7 @@ async def _wired(
         events=response_events,
         background=background,
         metrics=metrics,
+        tracing=tracing,
         clock=clock,
         ids=ids,
     )
@@ -315,14 +306,16 @@ async def _wired(
     recovery = Recovery(models, accounts, upstreams)
     background.spawn(recovery.look(), name="account_recovery")
     background.repeat(PROBE_INTERVAL_S, recovery.look, name="account_recovery")
+    watch_sessions(config, store, background, models=models, accounts=accounts, upstreams=upstreams, ids=ids)
     background.repeat(HEARTBEAT_S, lambda: holdings.renew(accounts, limits), name="heartbeat")
     health = RedisHealth(store)
-    background.spawn(_warned(health), name="redis_warning")
+    background.spawn(warned_of(health), name="redis_warning")
     batches, files = batch_use_cases(config, store, models=models, background=background)
     keyring = KeyRing(config.api_keys, clock=clock, registry=registry, secret_key=config.secret_key.reveal())
     admin = admin_use_cases(
         config,
         store,
+        fleet=fleet,
         book=book,
         shelf=shelf,
         pool=accounts,
@@ -345,6 +338,7 @@ async def _wired(
         speech=speech,
         usage=UsageReports(RedisUsage(store), clock=clock, prices=SHIPPED.overridden(config.prices)),
         metrics=metrics,
+        tracing=tracing,
         background=background,
         clock=clock,
         ids=ids,
@@ -352,47 +346,5 @@ async def _wired(
         limits=config.limits,
         security=config.security,
     )
+    admin.overview.is_draining = lambda: services.is_draining
     return services, batch_worker(config, store, services, consumer=ids.new("worker_"))
-
-
-def _taking_over(models: Models, background: Background) -> Callable[[Sequence[Account]], None]:
-    """Other accounts from now on; what they serve is asked at once."""
-
-    def take_over(accounts: Sequence[Account]) -> None:
-        models.use_accounts(accounts)
-        background.spawn(models.refresh(), name="model_discovery")
-
-    return take_over
-
-
-async def _warned(health: RedisHealth) -> None:
-    """What an operator should change about Redis, once."""
-    if (warning := await health.warning()) is not None:
-        log.warning("redis_misconfigured", notes=[warning])
-
-
-async def _store(
-    config: Config,
-    stack: AsyncExitStack,
-    data_dir: Path,
-    background: Background,
-    metrics: Metrics,
-    *,
-    joins: bool,
-) -> Store:
-    url = config.redis_url.reveal()
-    if url == "embedded" and joins:
-        url = running_url(data_dir) or url
-    if url == "embedded":
-        embedded = await stack.enter_async_context(EmbeddedRedis(data_dir))
-        url = embedded.url
-
-    def observe(operation: str, took_s: float, outcome: Outcome) -> None:
-        metrics.observe_redis(operation, took_s, str(outcome))
-
-    store = connect(url, spawn=background.spawn, observe=observe)
-    stack.push_async_callback(store.aclose)
-    metrics.redis_breaker.set_function(lambda: float(store.is_away))
-    for (line,), gauge in metrics.redis_in_use.items():
-        gauge.set_function(partial(store.in_flight, line))
-    return store

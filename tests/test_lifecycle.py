@@ -10,10 +10,12 @@ from pathlib import Path
 
 import aiohttp
 import httpx2
+import orjson
 import pytest
 
 from tests.clients.operated import ROOMY, Process, gateway, streams_open, until
-from tests.clients.processes import API_KEY, Running, started
+from tests.clients.processes import API_KEY, Running, started, write_config
+from tests.clients.workers import Worker
 
 KEY = {"Authorization": f"Bearer {API_KEY}"}
 SLOW = "[[sim: tokens=60 pace_ms=50 pieces=4]] go"  # three seconds
@@ -246,6 +248,26 @@ async def test_reload_takes_over_accounts_and_ends_the_series_of_those_that_left
         assert await status_of(http, process, API_KEY, "mimo-v2.6-pro") == 200
         await until(lambda: any(line.get("account") == "other" for line in process.log()))
         await until(lambda: 'account="platform"' not in process.metrics(), within_s=15)
+
+
+@pytest.mark.parametrize("how", ["file", "SIGHUP"])
+async def test_worker_takes_over_a_changed_file(tmp_path: Path, upstream: Running, how: str) -> None:
+    """Slow: a process."""
+    ours, others = ([{**ROOMY, "name": name, "base_url": upstream.base_url}] for name in ("ours", "others"))
+    reload = {"watch_s": 0.1 if how == "file" else 0}
+    config = write_config(tmp_path, upstream, reload=reload, mimo_accounts=ours)
+    worker = Worker(tmp_path, config, "worker")
+    try:
+        await asyncio.to_thread(worker.await_ready)
+        await until(lambda: 'account="ours"' in worker.metrics())
+        config.write_bytes(orjson.dumps({**orjson.loads(config.read_bytes()), "mimo_accounts": others}))
+        if how == "SIGHUP":
+            worker.process.send_signal(signal.SIGHUP)
+        await until(lambda: 'account="others"' in worker.metrics())
+        assert 'mgw_config_reloads_total{result="applied"} 1.0' in worker.metrics()
+    finally:
+        code = worker.stop()
+    assert code == 0
 
 
 async def test_bad_file_keeps_the_old_configuration_and_says_so(

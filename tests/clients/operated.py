@@ -58,7 +58,7 @@ def gateway(
         yield Process(running, ops_port, config)
 
 
-async def until(found: Callable[[], bool], *, within_s: float = 10.0) -> None:
+async def until(found: Callable[[], bool], *, within_s: float = 30.0) -> None:
     deadline_s = time.monotonic() + within_s
     while not await asyncio.to_thread(found):
         assert time.monotonic() < deadline_s

@@ -36,10 +36,12 @@ class Worker:
     def await_ready(self) -> None:
         _await_answer(f"http://127.0.0.1:{self._ops_port}/readyz", self.process, self.log_file)
 
+    def metrics(self) -> str:
+        return httpx2.get(f"http://127.0.0.1:{self._ops_port}/metrics").text
+
     def metric(self, name: str) -> float:
         """The value of a metric without labels."""
-        text = httpx2.get(f"http://127.0.0.1:{self._ops_port}/metrics").text
-        line = next(line for line in text.splitlines() if line.startswith(f"{name} "))
+        line = next(line for line in self.metrics().splitlines() if line.startswith(f"{name} "))
         return float(line.split()[1])
 
     def kill(self) -> None:
