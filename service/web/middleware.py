@@ -9,6 +9,7 @@ import re
 
 import structlog
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
 from service.core.errors import (
@@ -162,6 +163,8 @@ def _as_ours(error: Exception, record: RequestRecord) -> GatewayError:
         if error.status < 400:
             raise error
         return _http_error(error)
+    if isinstance(error, web.RequestPayloadError | HttpProcessingError):
+        return InvalidRequest("The request body could not be read: it is not what its headers say.")
     log.error("handler_failed", request_id=record.request_id, error_type=type(error).__name__)
     return Internal()
 
