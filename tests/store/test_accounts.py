@@ -234,6 +234,15 @@ async def test_an_ended_session_shows_as_expired(world: World):
     assert await state_of(world, A) is AccountState.EXPIRED
 
 
+async def test_what_a_probe_learns_counts_without_a_lease(world: World):
+    lease = await world.accounts.acquire([A], lease_id="running")
+    await world.accounts.penalise("a", Penalty(kind=PenaltyKind.QUARANTINE, reason="session_expired"))
+    assert await state_of(world, A) is AccountState.EXPIRED
+    assert await world.leases(A) == 1
+    await world.accounts.release(lease)
+    assert await state_of(world, A) is AccountState.EXPIRED
+
+
 async def test_failures_in_a_row_open_the_breaker_and_one_probe_closes_it(world: World):
     for number in range(5):
         assert await state_of(world, A) is AccountState.READY
