@@ -15,13 +15,13 @@ from pathlib import Path
 from service import redis_access
 from service.account_check import checked
 from service.account_file import write_account
-from service.app import demo_accounts, upstreams_of
 from service.config import Account, Config
 from service.core.errors import InvalidRequest, StoreUnavailable
 from service.core.leases import AccountHealth
 from service.core.pasted import MAX_CHARS, decode_pasted
 from service.gateway.background import Background
 from service.gateway.system import SystemClock
+from service.outside_wiring import demo_accounts, upstreams_of
 from service.store.accounts import RedisAccounts
 from service.telemetry.metrics import Metrics
 from service.upstream.http import Http, client_session

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from service import redis_access
 from service.account_check import checked
-from service.app import demo_accounts, upstreams_of
 from service.config import Config
+from service.outside_wiring import demo_accounts, upstreams_of
 from service.store.health import RedisHealth
 from service.telemetry.metrics import Metrics
 from service.upstream.http import Http, client_session

@@ -63,3 +63,24 @@ class LiveRequest:
     output_tokens: int
     is_streaming: bool
     worker: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchLoad:
+    """Items of batches: those that wait for their turn or another try, those handed out to workers, those
+    given up. `oldest_seconds`: how long the batch served least recently has waited for its next turn."""
+
+    waiting: int = 0
+    in_progress: int = 0
+    dead: int = 0
+    oldest_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedisState:
+    """Redis as the overview shows it; `why` without addresses and passwords."""
+
+    is_up: bool
+    version: str | None = None
+    latency_ms: float | None = None
+    why: str | None = None

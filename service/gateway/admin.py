@@ -8,6 +8,8 @@ from service.gateway.admin_accounts import AdminAccounts
 from service.gateway.admin_api_keys import AdminApiKeys
 from service.gateway.admin_audit import Audit
 from service.gateway.admin_gate import AdminGate
+from service.gateway.admin_overview import AdminOverview
+from service.gateway.fleet import Fleet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,5 +20,7 @@ class Admin:
     playground_secret: str
     gate: AdminGate
     audit: Audit
+    fleet: Fleet
+    overview: AdminOverview
     accounts: AdminAccounts
     keys: AdminApiKeys

@@ -4,7 +4,7 @@ The use case of `/admin/api/accounts` and of `mimo-gateway accounts`. No secret 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
 from service.config import Account, AccountKind, StoredAccount
@@ -36,7 +36,8 @@ _CHANGING = (*_WAYS, *_SETTINGS)
 
 
 class AdminAccounts:
-    """`can_seal`: there is a MIMO_SECRET_KEY, under which secrets may be kept."""
+    """`recent` tells how the attempts of the last hour went, by account. `can_seal`: there is a
+    MIMO_SECRET_KEY, under which secrets may be kept."""
 
     def __init__(
         self,
@@ -48,6 +49,7 @@ class AdminAccounts:
         models: Models,
         audit: Audit,
         clock: Clock,
+        recent: Callable[[], Awaitable[Mapping[str, Recent]]],
         can_seal: bool,
     ) -> None:
         self.book = book
@@ -57,6 +59,7 @@ class AdminAccounts:
         self._models = models
         self._audit = audit
         self._clock = clock
+        self._recent = recent
         self._can_seal = can_seal
 
     # --- seeing ---------------------------------------------------------------------------------------------
@@ -169,9 +172,6 @@ class AdminAccounts:
         return Tested(is_ok=is_ok, what=what, latency_ms=latency_ms)
 
     # --- inside ---------------------------------------------------------------------------------------------
-
-    async def _recent(self) -> Mapping[str, Recent]:
-        return {}
 
     def _entry(self, name: str) -> BookEntry:
         if (entry := self.book.find(name)) is None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from service.config import Shelved, StoredAccount
-from service.core.admin import AuditEntry
+from service.core.admin import AuditEntry, BatchLoad, Heard, Pulse, RedisState
 
 
 class AdminSessions(Protocol):
@@ -68,4 +68,52 @@ class AccountShelf(Protocol):
 
     async def change(self, name: str, changes: Mapping[str, object]) -> None:
         """Lay these settings over those that the file has for the account; {}: none any more."""
+        ...
+
+
+class FleetBoard(Protocol):
+    """Where workers tell one another of themselves. Every method raises StoreUnavailable."""
+
+    async def pulse(self, pulse: Pulse, *, live: bytes = b"") -> Heard:
+        """To send the same pulse again is safe: its counts are added once."""
+        ...
+
+    async def slots(self, step: str, starts: Sequence[int]) -> Sequence[Mapping[str, int]]:
+        """The counts of each slot, {} for an empty one."""
+        ...
+
+    async def errors(self) -> Mapping[str, bytes]:
+        """Account -> its last error, as JSON."""
+        ...
+
+    async def rows(self) -> Sequence[bytes]:
+        """What each worker that lives says of itself, as JSON."""
+        ...
+
+    async def lives(self) -> Sequence[bytes]:
+        """The live requests of each worker that shows them, as JSON."""
+        ...
+
+    async def watch(self, *, ttl_s: int) -> None:
+        """Ask every worker to show its live requests for a while."""
+        ...
+
+    async def stop(self, request_id: str, *, until_ms: int) -> None:
+        """Ask whichever worker runs the request to end it."""
+        ...
+
+
+class BatchNumbers(Protocol):
+    """The queue of all batches."""
+
+    async def load(self, *, now_s: float) -> BatchLoad:
+        """Raises StoreUnavailable."""
+        ...
+
+
+class RedisWatch(Protocol):
+    """Redis at this moment."""
+
+    async def state(self) -> RedisState:
+        """Never raises for a Redis that is away: that is the answer."""
         ...

@@ -18,13 +18,10 @@ from service.core.demands import Demand, asked_again
 from service.core.errors import (
     AnswerUnmet,
     GatewayError,
-    NoAccount,
-    UpstreamAccountError,
-    UpstreamProtocolError,
     UpstreamRefused,
     UpstreamTimeout,
 )
-from service.core.events import Event, Failed, Finish, FinishReason, Usage, UsageReport
+from service.core.events import Event, Failed, Usage
 from service.core.leases import Admission, Lease, Penalty
 from service.core.pipeline import AnswerSource, Stage
 from service.core.policy import (
@@ -38,6 +35,7 @@ from service.core.policy import (
 from service.core.tokens import quick_prompt_tokens
 from service.core.upstreams.studio_thread import CONVERSATION_LOST
 from service.gateway.answer_parts import AnswerParts, ChatPolicy
+from service.gateway.failures import for_client, hide_credentials, hide_in_failure, refuse_bad_start
 from service.gateway.ports import UpstreamCall
 from service.gateway.reasoning import KEEP_WITHIN_S, Recollection, Thoughts
 from service.gateway.running_answer import EndedByOperator, RunningAnswer
@@ -149,13 +147,15 @@ class Answer:
         if self._source is None:
             await self._begin_attempt()
         events, is_last = await self._read()
+        if is_last and self._account is not None:
+            hide_in_failure(events, self._account)
         shown = self._tally.seen(events)
         if self._demands:
             shown = await self._demanded(shown)
         if self._following is not None:
             self._following.seen(shown)
         if not self._has_begun and shown:
-            _refuse_bad_start(shown, is_last_attempt=not (self._may_retry() and self._affords_retry()))
+            refuse_bad_start(shown, is_last_attempt=not (self._may_retry() and self._affords_retry()))
             self._has_begun = True
             self._record.first_event_at_s = self._parts.clock.monotonic_s()
         if is_last:
@@ -268,6 +268,7 @@ class Answer:
         client is told."""
         if self._account is None:
             raise error
+        hide_credentials(error, self._account)
         self._note_attempt(error)
         if (amended := self._amended(error)) is not None:
             self._conversation = amended
@@ -277,7 +278,7 @@ class Answer:
         self._penalty = penalty_of(error)
         if next_step(error) is NextStep.GIVE_UP or not self._may_retry() or not self._spends_retry(error):
             self._end_attempt()
-            raise _for_client(error) from error
+            raise for_client(error) from error
         self._give_back()
         self._start_again(was_whole=False)
         self._candidates = [account for account in self._candidates if account is not failed] or [failed]
@@ -366,6 +367,8 @@ class Answer:
         parts.holdings.admissions.discard(self.admission)
         parts.holdings.answers.discard(self._running)
         usage = charged or Usage()
+        cost_micro_usd = self._policy.prices.cost_micro_usd(self.model, usage)
+        self._record.cost_micro_usd = cost_micro_usd
         settled = parts.ledger.settle(
             self.admission,
             lease,
@@ -373,25 +376,6 @@ class Answer:
             model=self.model,
             penalty=self._penalty,
             sticky_key=self._sticky_key,
-            cost_micro_usd=self._policy.prices.cost_micro_usd(self.model, usage),
+            cost_micro_usd=cost_micro_usd,
         )
         parts.background.spawn(settled, name="settle")
-
-
-def _refuse_bad_start(events: list[Event], *, is_last_attempt: bool) -> None:
-    """A failure before anything was shown can still be told by a status, or tried elsewhere; so can an answer
-    that stops before it said anything (unless this was the last try: then that is the answer)."""
-    for event in events:
-        if isinstance(event, Failed):
-            raise event.error
-        if isinstance(event, Finish) and event.reason is FinishReason.STOP and not is_last_attempt:
-            raise UpstreamProtocolError("The upstream's answer was empty.")
-        if not isinstance(event, UsageReport):
-            return
-
-
-def _for_client(error: GatewayError) -> GatewayError:
-    """What the caller is told when the last attempt failed: an account's trouble is ours, not theirs."""
-    if isinstance(error, UpstreamAccountError):
-        return NoAccount("No account of this gateway can serve the request at present.")
-    return error

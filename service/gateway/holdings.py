@@ -1,9 +1,15 @@
-"""What this process holds at present: the leases and admissions that its heartbeat keeps alive."""
+"""What this process holds at present: the leases and admissions that its heartbeat keeps alive, and the
+answers under way."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from service.core.leases import Admission, Lease
 from service.gateway.ports import Accounts, Limits
+
+if TYPE_CHECKING:
+    from service.gateway.running_answer import RunningAnswer
 
 HEARTBEAT_S = 5.0
 
@@ -15,6 +21,7 @@ class Holdings:
     def __init__(self) -> None:
         self.leases: set[Lease] = set()
         self.admissions: set[Admission] = set()
+        self.answers: set[RunningAnswer] = set()
 
     async def renew(self, accounts: Accounts, limits: Limits) -> None:
         """One heartbeat, for `background.repeat`. The pool is told even of no lease at all: that this

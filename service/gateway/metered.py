@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from logging import INFO, WARNING
 
 import structlog
 
@@ -11,7 +12,9 @@ from service.config import Account, ApiKey
 from service.core.errors import GatewayError
 from service.core.events import Usage
 from service.core.leases import AccountHealth, Admission, Lease, Penalty, PenaltyKind, Renewal
+from service.core.policy import REMEDIES
 from service.gateway.ports import Accounts, Clock, Ledger, Limits
+from service.gateway.stats import Stats
 from service.telemetry.labels import LIMITS, model_label
 from service.telemetry.metrics import Metrics
 
@@ -78,6 +81,10 @@ class MeteredAccounts:
         count_release(self._metrics, lease, penalty)
         await self._inner.release(lease, penalty=penalty, sticky_key=sticky_key)
 
+    async def penalise(self, account_name: str, penalty: Penalty) -> None:
+        count_penalty(self._metrics, account_name, penalty)
+        await self._inner.penalise(account_name, penalty)
+
     async def health(self, accounts: Sequence[Account]) -> Sequence[AccountHealth]:
         healths = await self._inner.health(accounts)
         self._metrics.lease_events["expired",].inc(sum(health.expired_leases for health in healths))
@@ -112,9 +119,10 @@ class MeteredLimits:
 class MeteredLedger:
     """Fits ports.Ledger."""
 
-    def __init__(self, inner: Ledger, metrics: Metrics) -> None:
+    def __init__(self, inner: Ledger, metrics: Metrics, stats: Stats | None = None) -> None:
         self._inner = inner
         self._metrics = metrics
+        self._stats = stats
 
     async def settle(
         self,
@@ -129,6 +137,8 @@ class MeteredLedger:
     ) -> None:
         if cost_micro_usd:
             self._metrics.cost[model_label(model),].inc(cost_micro_usd)
+        if self._stats is not None:
+            self._stats.charge(usage, cost_micro_usd=cost_micro_usd)
         if lease is not None:
             count_release(self._metrics, lease, penalty)
         await self._inner.settle(
@@ -160,11 +170,14 @@ class AccountWatch:
         for health in healths:
             before = self._state_by_name.get(health.account_name, "ready")
             if before != health.state:
-                log.info(
+                remedy = REMEDIES.get(health.reason)
+                log.log(
+                    INFO if remedy is None else WARNING,
                     "account_state_changed",
                     account=health.account_name,
                     state=str(health.state),
                     reason=health.reason,
+                    **({} if remedy is None else {"notes": [remedy]}),
                 )
         self._state_by_name = {health.account_name: str(health.state) for health in healths}
 
@@ -178,5 +191,11 @@ def count_rejection(metrics: Metrics, error: GatewayError) -> None:
 def count_release(metrics: Metrics, lease: Lease, penalty: Penalty | None) -> None:
     """A lease was given back, and what its account has to pay for."""
     metrics.lease_events["released",].inc()
-    if penalty is not None and penalty.kind is not PenaltyKind.FAILURE:
-        metrics.account_cooldowns[lease.account_name, penalty.reason].inc()
+    if penalty is not None:
+        count_penalty(metrics, lease.account_name, penalty)
+
+
+def count_penalty(metrics: Metrics, account_name: str, penalty: Penalty) -> None:
+    """Rests and quarantines; what only the breaker counts is none."""
+    if penalty.kind is not PenaltyKind.FAILURE:
+        metrics.account_cooldowns[account_name, penalty.reason].inc()

@@ -38,6 +38,11 @@ class Tally:
         self._given_up = Usage()
         self.usage: Usage | None = None
 
+    @property
+    def output_tokens(self) -> int:
+        """Estimated, of what has come so far."""
+        return chars_tokens(self._output_chars + self._reasoning_chars)
+
     def seen(self, events: list[Event]) -> list[Event]:
         """Book what the events tell; what the client may see of them comes back."""
         shown = events

@@ -6,6 +6,14 @@
 | `mgw:{admin}:wrong:<digest>` | string | wrong keys of an address, and of all, this minute | 1 min |
 | `mgw:{admin}:audit` | stream | the newest thousand changes | for ever, bounded |
 | `mgw:{admin}:accounts` | hash | `added:<name>`: sealed secrets; `changed:<name>`: settings | until removed |
+| `mgw:{fleet}:workers` | zset | worker -> expires_ms | 8 s idle |
+| `mgw:{fleet}:row:<worker>` | string | what a worker says of itself, JSON | 8 s |
+| `mgw:{fleet}:live:<worker>` | string | its requests that run, JSON; only while watched | 8 s |
+| `mgw:{fleet}:flushed:<worker>` | string | the number of its last flush | 8 days |
+| `mgw:{fleet}:watch` | string | somebody looks at the live requests | 6 s |
+| `mgw:{fleet}:stops` | zset | request_id that is to be stopped -> expires_ms | 10 min |
+| `mgw:{fleet}:errors` | hash | account -> its last error, JSON | 8 days |
+| `mgw:{fleet}:<step>:<slot>` | hash | counts of a minute, a quarter of an hour, two hours | what charts show |
 """
 
 from __future__ import annotations
@@ -25,3 +33,27 @@ def session(digest: str) -> str:
 
 def wrong(address: str) -> str:
     return f"{_ADMIN}wrong:{keys.digest(address)}"
+
+
+_FLEET = keys.PREFIX + "{fleet}:"
+
+WORKERS = _FLEET + "workers"
+WATCH = _FLEET + "watch"
+STOPS = _FLEET + "stops"
+ERRORS = _FLEET + "errors"
+
+
+def row(worker: str) -> str:
+    return f"{_FLEET}row:{worker}"
+
+
+def live(worker: str) -> str:
+    return f"{_FLEET}live:{worker}"
+
+
+def flushed(worker: str) -> str:
+    return f"{_FLEET}flushed:{worker}"
+
+
+def slot(step: str, starts_at_s: int) -> str:
+    return f"{_FLEET}{step}:{starts_at_s}"

@@ -245,6 +245,19 @@ class Store:
             raise
         return answer[0][1].decode() if answer[0] else None
 
+    async def server_version(self) -> str | None:
+        """What the server calls its release, None where it does not tell. Raises StoreUnavailable."""
+        try:
+            (answer,) = await self._timed(
+                "info", self._any_node("INFO", "server"), timeout_s=self._breaker.timeout_s
+            )
+        except StoreUnavailable as error:
+            if isinstance(error.__cause__, ResponseError):
+                return None
+            raise
+        lines = answer.decode("utf-8", "replace").splitlines()
+        return next((line.partition(":")[2] for line in lines if line.startswith("redis_version:")), None)
+
     def degraded(self, operation: str) -> None:
         """A port did its work without Redis: let the operator know."""
         self._observe(operation, 0.0, Outcome.DEGRADED)

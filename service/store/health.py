@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+
+from service.core.admin import RedisState
 from service.core.errors import StoreUnavailable
 from service.store.client import Store
 
@@ -21,6 +24,18 @@ class RedisHealth:
         except StoreUnavailable as error:
             return f"Redis does not answer ({_cause_of(error)})"
         return None
+
+    async def state(self) -> RedisState:
+        """How it stands at this moment."""
+        began_s = time.monotonic()
+        if (trouble := await self.check()) is not None:
+            return RedisState(is_up=False, why=trouble)
+        latency_ms = round((time.monotonic() - began_s) * 1000, 2)
+        try:
+            version = await self._store.server_version()
+        except StoreUnavailable:
+            version = None
+        return RedisState(is_up=True, version=version, latency_ms=latency_ms, why=await self.warning())
 
     async def warning(self) -> str | None:
         """What an operator should change about this Redis; None when it is well or does not tell.

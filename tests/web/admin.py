@@ -11,7 +11,7 @@ import aiohttp
 
 from service.app import Gateway, running
 from service.config import Secret, key_digest
-from service.simulator import Simulator
+from service.simulator import Simulator, SimulatorOptions
 from tests.web.rig import config_for
 
 ADMIN_KEY = "admin-key-for-tests-0123"
@@ -64,12 +64,18 @@ StartFleet = Callable[..., AbstractAsyncContextManager[Fleet]]
 
 @asynccontextmanager
 async def fleet_of(
-    redis_url: str, data_dir: Any, *kinds: str, size: int = 1, headers: Any = None, **more: Any
+    redis_url: str,
+    data_dir: Any,
+    *kinds: str,
+    size: int = 1,
+    headers: Any = None,
+    options: SimulatorOptions | None = None,
+    **more: Any,
 ) -> AsyncIterator[Fleet]:
     """`size` gateways. `more` replaces sections of their configuration."""
     more = {"admin_key": Secret(key_digest(ADMIN_KEY)), "secret_key": Secret(SECRET_KEY), **more}
     async with AsyncExitStack() as stack:
-        simulator = await stack.enter_async_context(Simulator.start())
+        simulator = await stack.enter_async_context(Simulator.start(options))
         operators = []
         for _ in range(size):
             config = config_for(simulator, redis_url, *(kinds or ("platform",)), **more)

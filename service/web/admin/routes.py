@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from service.web.admin import accounts, audit, keys, models, page, playground, session, usage
+from service.web.admin import accounts, audit, keys, live, models, overview, page, playground, session, usage
 from service.web.admin.guard import guarded, set_api_headers
 
 API = "/admin/api"
@@ -20,6 +20,9 @@ OPEN: tuple[tuple[str, str, Handler], ...] = (
     ("DELETE", f"{API}/session", session.delete),
 )
 GUARDED: tuple[tuple[str, str, Handler], ...] = (
+    ("GET", f"{API}/overview", overview.show),
+    ("GET", f"{API}/live", live.index),
+    ("DELETE", f"{API}/live/{{request_id}}", live.stop),
     ("GET", f"{API}/accounts", accounts.index),
     ("POST", f"{API}/accounts", accounts.create),
     ("POST", f"{API}/accounts/recognise", accounts.recognise),
