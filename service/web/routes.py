@@ -12,6 +12,10 @@ OPEN_PATHS = frozenset(
     {"/", "/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/docs/{file}"},
 )
 
+# Names that are routes of their own are no ids: what such a route does not take, the id's does not either.
+_A_MODEL = "/v1/models/{model:(?!refresh$).+}"
+_A_MESSAGE = "{message_id:(?!count_tokens$)[^/]+}"
+
 _ROUTE_NAMES = (
     ("/v1/chat/completions", "chat"),
     ("/v1/responses", "responses"),
@@ -31,7 +35,7 @@ def add_routes(app: web.Application) -> None:
     app.router.add_post("/v1/chat/completions", chat_completions.create)
     app.router.add_get("/v1/models", models.index, allow_head=False)
     app.router.add_post("/v1/models/refresh", models.refresh)
-    app.router.add_get("/v1/models/{model:.+}", models.show, allow_head=False)
+    app.router.add_get(_A_MODEL, models.show, allow_head=False)
     app.router.add_post("/v1/responses", responses.create)
     app.router.add_get("/v1/responses", responses.upgrade, allow_head=False)
     app.router.add_get("/v1/responses/{response_id}", responses.show, allow_head=False)
@@ -60,9 +64,9 @@ def add_routes(app: web.Application) -> None:
         app.router.add_get(
             f"{prefix}/messages/batches/{{batch_id}}/results", batches.results, allow_head=False
         )
-        app.router.add_get(f"{prefix}/messages/{{message_id}}", messages.show, allow_head=False)
+        app.router.add_get(f"{prefix}/messages/{_A_MESSAGE}", messages.show, allow_head=False)
     app.router.add_get("/anthropic/v1/models", models.index, allow_head=False)
-    app.router.add_get("/anthropic/v1/models/{model:.+}", models.show, allow_head=False)
+    app.router.add_get(f"/anthropic{_A_MODEL}", models.show, allow_head=False)
     app.router.add_get("/openapi.json", docs.document, allow_head=False)
     app.router.add_get("/docs", docs.page, allow_head=False)
     app.router.add_get("/docs/{file}", docs.asset, allow_head=False)
