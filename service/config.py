@@ -138,6 +138,12 @@ class Account:
     enabled: bool = True
     login_time: str = ""
 
+    @property
+    def credentials(self) -> tuple[str, ...]:
+        """What must never be told to anybody but the upstream."""
+        held = (self.api_key, self.service_token, self.xiaomichatbot_ph)
+        return tuple(secret.reveal() for secret in held if secret is not None)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredAccount:

@@ -34,6 +34,7 @@ from service.core.speech import (
 )
 from service.core.tokens import chars_tokens
 from service.gateway.background import Background
+from service.gateway.failures import hide_credentials
 from service.gateway.holdings import Holdings
 from service.gateway.models import Models
 from service.gateway.ports import Accounts, Clock, Ids, Ledger, Limits, SpeechCall, SpeechUpstream
@@ -52,6 +53,7 @@ class Spoken:
 
     first: bytes
     call: SpeechCall
+    account: Account
     failure: GatewayError | None = None
 
     @property
@@ -63,6 +65,7 @@ class Spoken:
         try:
             return await self.call.read()
         except GatewayError as error:
+            hide_credentials(error, self.account)
             self.failure = error
             raise
 
@@ -208,13 +211,14 @@ class Speech:
             self._holdings.leases.discard(run.lease)
         run.record.usage = run.usage
         usage = run.usage or Usage()
+        run.record.cost_micro_usd = self.prices.cost_micro_usd(model, usage)
         settled = self._ledger.settle(
             run.admission,
             run.lease,
             usage=usage,
             model=model,
             penalty=run.penalty,
-            cost_micro_usd=self.prices.cost_micro_usd(model, usage),
+            cost_micro_usd=run.record.cost_micro_usd,
         )
         self._background.spawn(settled, name="settle")
 
@@ -310,4 +314,4 @@ async def _begun(upstream: SpeechUpstream, account: Account, request: SpeechRequ
     except BaseException:
         call.close()
         raise
-    return Spoken(first, call)
+    return Spoken(first, call, account)

@@ -21,6 +21,7 @@ from aiohttp.tracing import Trace
 from service import __version__
 from service.config import Account, Timeouts
 from service.core.errors import UpstreamError, UpstreamProtocolError, UpstreamTimeout, UpstreamUnavailable
+from service.core.masking import masked
 from service.core.pipeline import Decoder
 from service.core.upstreams.studio_thread import OpenThread
 
@@ -220,11 +221,14 @@ async def error_body(response: aiohttp.ClientResponse, account: Account, timeout
         raise our_error(error, timeouts) from error
     finally:
         release(response)
-    body = b"".join(pieces)
-    for secret in (account.api_key, account.service_token, account.xiaomichatbot_ph):
-        if secret is not None:
-            body = body.replace(secret.reveal().encode(), b"***")
-    return body
+    return without_credentials(b"".join(pieces), account)
+
+
+def without_credentials(body: bytes, account: Account) -> bytes:
+    """A body whose words may be shown."""
+    return masked(body.decode("utf-8", "surrogateescape"), account.credentials).encode(
+        "utf-8", "surrogateescape"
+    )
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:

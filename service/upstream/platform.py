@@ -14,7 +14,7 @@ from service.core.upstreams.mimo_platform import (
     encode_request,
 )
 from service.core.upstreams.studio_thread import Thread
-from service.upstream.http import Call, Http, error_body, retry_after_s
+from service.upstream.http import Call, Http, error_body, retry_after_s, without_credentials
 from service.upstream.media import MediaFetcher
 
 
@@ -63,7 +63,7 @@ class PlatformUpstream:
             "GET", account.base_url + MODELS_PATH, headers=platform_headers(account)
         )
         if status != 200:
-            raise decode_error(status, body, retry_after_s=None)
+            raise decode_error(status, without_credentials(body, account), retry_after_s=None)
         return decode_models(body)
 
     async def probe(self, account: Account) -> None:

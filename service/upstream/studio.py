@@ -36,7 +36,7 @@ from service.core.upstreams.mimo_studio import (
 )
 from service.core.upstreams.studio_stream import StudioDecoder
 from service.core.upstreams.studio_thread import OpenThread, Thread, as_lost
-from service.upstream.http import Call, Http, error_body, retry_after_s
+from service.upstream.http import Call, Http, error_body, retry_after_s, without_credentials
 from service.upstream.leftovers import Leftovers
 from service.upstream.media import Budget, MediaFetcher
 from service.upstream.uploads import Upload, Uploads
@@ -243,7 +243,7 @@ class StudioUpstream:
         url = _url(account, path) if method == "POST" else account.base_url + path
         status, answer = await self._http.fetch(method, url, headers=self._headers(account), body=body)
         if status != 200:
-            raise decode_error(status, answer)
+            raise decode_error(status, without_credentials(answer, account))
         return answer
 
     def _headers(self, account: Account) -> dict[str, str]:
