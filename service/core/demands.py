@@ -149,6 +149,8 @@ class FormatDemand:
         shown: list[Event] = []
         for event in events:
             shown += [event] if self._is_over else self._one(event)
+            if shown and isinstance(shown[-1], Failed):
+                break
         return shown
 
     def _one(self, event: Event) -> list[Event]:
@@ -157,7 +159,7 @@ class FormatDemand:
                 return self._more(event.text)
             case ToolCallStart():
                 self._is_over = True
-                return [*self._released(), event]
+                return [*self._released(keeps_prose=True), event]
             case Finish():
                 self._is_over = True
                 return self._finished(event)
@@ -176,14 +178,28 @@ class FormatDemand:
         self._chars += len(text)
         if self._chars > MAX_JSON_CHARS:
             raise self._unmet("it is too long")
-        if not self._is_live or not (json := self._cleaner.feed(text)):
+        if not self._is_live:
             return []
-        self._has_shown = True
-        return [TextDelta(json)]
+        json = self._cleaner.feed(text)
+        if self._cleaner.is_broken:
+            return self._broken(json)
+        self._has_shown = self._has_shown or bool(json)
+        return [TextDelta(json)] if json else []
+
+    def _broken(self, json: str) -> list[Event]:
+        """What comes will never be JSON: the rest need not be waited for."""
+        text = JsonText(self._openings).feed("".join(self._pieces)) if self._cleaner.has_begun else ""
+        unmet = self._unmet(self._fault_of(text) or "it is not JSON")
+        if not self._has_shown:
+            raise unmet
+        self._is_over = True
+        return [*self._with(json), Failed(unmet)]
 
     def _finished(self, finish: Finish) -> list[Event]:
         if finish.reason in _CUT:
-            return [*self._released(), finish]
+            # A refusal of the filter is told; of an answer that was cut before its JSON nothing is JSON.
+            is_filtered = finish.reason is FinishReason.CONTENT_FILTER
+            return [*self._released(keeps_prose=is_filtered or not self._is_live), finish]
         text = "".join(self._pieces)
         if self._cleaner.has_begun:
             text = JsonText(self._openings).feed(text)
@@ -197,13 +213,14 @@ class FormatDemand:
             raise unmet
         return [*self._with(""), Failed(unmet)]
 
-    def _released(self) -> list[Event]:
+    def _released(self, *, keeps_prose: bool) -> list[Event]:
         """What was held back, for an answer that is not judged: cut, or one with calls."""
-        if self._is_live:
-            return self._with(self._cleaner.rest())
+        if self._cleaner.has_begun:
+            return self._with("")  # of a live answer: its JSON was shown as it came
+        whole = "".join(self._pieces)
         cleaner = JsonText(self._openings)
-        text = "".join(map(cleaner.feed, self._pieces)) + cleaner.rest()
-        return self._with(text)
+        text = cleaner.feed(whole)
+        return self._with(text if cleaner.has_begun or not keeps_prose else whole)
 
     def _with(self, text: str) -> list[Event]:
         """The events that were held back, the text after the reasoning."""

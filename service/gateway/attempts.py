@@ -158,7 +158,7 @@ class Answer:
             refuse_bad_start(shown, is_last_attempt=not (self._may_retry() and self._affords_retry()))
             self._has_begun = True
             self._record.first_event_at_s = self._parts.clock.monotonic_s()
-        if is_last:
+        if is_last or (shown and isinstance(shown[-1], Failed)):
             await self._ended(self._record.error)
         return shown
 

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
+import jiter
+import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from service.core.conversation import (
     Conversation,
@@ -29,6 +35,8 @@ from service.core.events import (
     Usage,
     UsageReport,
 )
+from service.core.json_text import is_json
+from tests.strategies import json_objects
 
 REQUIRED = ToolChoice(mode=ToolChoiceMode.REQUIRED)
 NAMED = ToolChoice(mode=ToolChoiceMode.NAMED, name="look")
@@ -146,6 +154,68 @@ def test_answer_that_was_cut_is_a_beginning_of_json(finish: Finish, is_live: boo
         TextDelta('{"a": 1'),
         finish,
     ]
+
+
+def test_prose_before_a_cut_is_no_beginning_of_json() -> None:
+    assert fed(demand(is_live=True), TextDelta("Well, "), LENGTH) == [LENGTH]
+    assert fed(demand(), TextDelta("Well, "), LENGTH) == [TextDelta("Well, "), LENGTH]
+    for is_live in (True, False):
+        refusal = TextDelta("I cannot say that.")
+        assert fed(demand(is_live=is_live), refusal, FILTERED) == [refusal, FILTERED]
+
+
+def test_stream_that_stops_to_be_json_ends_there() -> None:
+    one = demand(is_live=True)
+    assert fed(one, TextDelta('{"a": 1,')) == [TextDelta('{"a": 1,')]
+    *shown, last = one.feed([TextDelta(" }"), USED, STOP])
+    assert shown == [TextDelta(" ")]
+    assert isinstance(last, Failed)
+    assert "json_object" in last.error.message
+
+
+@pytest.mark.parametrize("text", ["{not JSON}", "x" * (MAX_PROSE_CHARS + 1)])
+def test_stream_that_never_was_json_is_raised_at_once(text: str) -> None:
+    one = FormatDemand(OBJECT, lambda text: "it is not JSON", is_live=True)
+    with pytest.raises(AnswerUnmet, match="it is not JSON"):
+        one.feed([TextDelta(text)])
+
+
+@st.composite
+def answers(draw: st.DrawFn) -> str:
+    """What a model may write where JSON was asked for: in a fence, between sentences, broken, cut."""
+    text = orjson.dumps(draw(json_objects()), option=orjson.OPT_INDENT_2).decode()
+    at, sign = draw(st.integers(0, len(text))), draw(st.sampled_from('{}[],:"\\-.e0tn \x01'))
+    text = draw(st.sampled_from([text, text, text[:at] + sign + text[at:], text[:at], text[at:]]))
+    before = draw(st.sampled_from(["", " ", "Sure! ", "```json\n", "As in [1]: "]))
+    return before + text + draw(st.sampled_from(["", "\n```", " Done. {}"]))
+
+
+@given(answers(), st.lists(st.integers(0, 200)), st.sampled_from([STOP, LENGTH, CUT]))
+def test_streamed_answer_is_a_beginning_of_json_at_every_moment(
+    text: str, cuts: list[int], end: Event
+) -> None:
+    one = FormatDemand(
+        ResponseFormat(kind=ResponseFormatKind.JSON_SCHEMA, schema={}),
+        lambda text: None if is_json(text) else "it is not JSON",
+        is_live=True,
+    )
+    bounds = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
+    reads: list[list[Event]] = [[TextDelta(text[a:b])] for a, b in pairwise(bounds) if a < b]
+    shown = ""
+    for read in [*reads, [end]]:
+        try:
+            events = one.feed(read)
+        except AnswerUnmet:
+            assert shown == "", "the model can be asked once more only while nothing was shown"
+            return
+        for event in events:
+            if isinstance(event, TextDelta):
+                shown += event.text
+                jiter.from_json(shown.encode(), partial_mode="trailing-strings")
+            elif isinstance(event, Finish) and event.reason is FinishReason.STOP:
+                orjson.loads(shown)
+        if events and isinstance(events[-1], Failed):
+            return
 
 
 @pytest.mark.parametrize("is_live", [True, False])

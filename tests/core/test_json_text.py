@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.core.json_text import MAX_HELD_CHARS, JsonText, json_in
+from service.core.json_text import MAX_PROSE_CHARS, JsonText, json_in
 
 VALUE = '{"a": [1, {"b": "}]\\"\\\\"}], "c": "```"}'
 WRAPPED = [
@@ -28,7 +28,7 @@ def test_json_is_found(text: str) -> None:
 @pytest.mark.parametrize("text", WRAPPED)
 def test_json_is_found_while_it_streams(text: str) -> None:
     cleaner = JsonText()
-    assert "".join(map(cleaner.feed, text)) + cleaner.rest() == VALUE
+    assert "".join(map(cleaner.feed, text)) == VALUE
 
 
 def test_a_fence_is_looked_into_before_the_first_bracket() -> None:
@@ -45,19 +45,23 @@ def test_text_without_json_stays_as_it_is(text: str) -> None:
     assert json_in(text) == text
 
 
-def test_text_that_never_comes_to_a_value_is_given_out_at_the_end() -> None:
+def test_prose_is_left_out_and_has_an_end() -> None:
     cleaner = JsonText()
     assert cleaner.feed("I cannot ") == ""
-    assert cleaner.feed("do that.") == ""
-    assert cleaner.rest() == "I cannot do that."
-    assert cleaner.feed(" {") == " {"
+    assert cleaner.feed("x" * MAX_PROSE_CHARS) == ""
+    assert (cleaner.is_broken, cleaner.has_begun) == (True, False)
+    assert cleaner.feed(' {"a": 1}') == ""
+    late = JsonText()
+    assert late.feed("x" * (MAX_PROSE_CHARS + 1) + "{}") == ""
+    assert late.is_broken
 
 
-def test_long_prose_is_not_held_for_ever() -> None:
+def test_what_is_no_json_ends_where_it_stops_to_be() -> None:
     cleaner = JsonText()
-    assert cleaner.feed("x" * MAX_HELD_CHARS) == ""
-    assert cleaner.feed("y") == "x" * MAX_HELD_CHARS + "y"
-    assert cleaner.feed("z") == "z"
+    assert cleaner.feed('Here: {"a": 1,') == '{"a": 1,'
+    assert cleaner.feed(" }") == " "
+    assert cleaner.is_broken
+    assert cleaner.feed(' {"a": 1}') == ""
 
 
 @given(st.text())

@@ -56,6 +56,7 @@ async def test_model_is_asked_once_more_on_the_lease_there_is() -> None:
     assert again.turns[1].text == "No."
     assert [attempt.result for attempt in world.record.attempts] == ["ok", "ok"]
     assert world.record.tools_called == 1
+    assert world.record.repair == ("tool_choice", "repaired")
     await world.settled()
     (settled,) = world.ledger.settled
     assert settled.usage.input_tokens == 2 * USAGE.input_tokens, "both answers are paid for"
@@ -116,6 +117,19 @@ async def test_wrong_stream_that_was_begun_ends_in_its_error(start: list[Event])
     assert world.record.outcome == "truncated"
     assert set((await world.states()).values()) == {AccountState.READY}
     await world.settled()
+
+
+async def test_stream_that_stops_to_be_json_is_not_read_to_its_end() -> None:
+    endless = [[TextDelta('{"a": 1')], [TextDelta(", }")], *[[TextDelta("more")]] * 1000]
+    world = World([Script(batches=endless)])
+    *shown, failed = await world.events(LIVE)
+    assert text_of(shown) == '{"a": 1, '
+    assert isinstance(failed, Failed)
+    assert world.upstream.open_calls == 0
+    assert world.record.repair == ("response_format", "not_asked")
+    await world.settled()
+    (settled,) = world.ledger.settled
+    assert 0 < settled.usage.output_tokens < 100, "what came until then is paid for"
 
 
 async def test_request_without_demands_is_read_as_it_comes() -> None:

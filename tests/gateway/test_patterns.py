@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.gateway.patterns import is_slow
+from service.gateway.patterns import can_be_tried, is_slow
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,9 @@ def test_unanchored_repetition_is_tried_on_short_texts_only() -> None:
     assert not is_slow("a+b", 1000)
     assert is_slow("a+b", 10_000)
     assert is_slow("^a|b+", 10_000)
+
+
+def test_patterns_that_python_does_not_know_are_not_tried() -> None:
+    assert can_be_tried("^[a-z]+$", 1000)
+    assert not can_be_tried(r"^\p{L}+$", 1000)
+    assert not can_be_tried("(a+)+$", 1000)

@@ -17,7 +17,8 @@ from service.core.conversation import (
     ToolSpec,
 )
 from service.core.demands import CallDemand, FormatDemand
-from service.gateway.structured import demands_of, fault_of
+from service.core.errors import InvalidRequest
+from service.gateway.structured import demands_of, fault_of, refuse_broken_schema
 
 PLAIN = Conversation(model="m", turns=())
 TOOLS = replace(PLAIN, tools=(ToolSpec(name="look"),), tool_choice=ToolChoice(mode=ToolChoiceMode.REQUIRED))
@@ -95,12 +96,42 @@ PERSON = schema(
             schema(**{"$schema": "https://example.com/mine"}, type="array"), "{}", "$", id="own draft"
         ),
         pytest.param(schema(pattern="^[a-z]+$"), '"A1"', "does not match", id="a pattern"),
+        pytest.param(
+            schema(properties={"a": {"pattern": r"^\p{L}+$"}, "b": {"type": "string"}}),
+            '{"a": "x", "b": 7}',
+            "$.b: 7 is not of type 'string'",
+            id="a pattern that Python does not know, beside what it does",
+        ),
         pytest.param(schema(const={"pattern": "(a+)+"}), '{"pattern": "(a+)+"}', None, id="a constant"),
     ],
 )
 def test_faults_name_their_place(response_format: ResponseFormat, text: str, told: str | None) -> None:
     fault = fault_of(response_format, text)
     assert (fault is None) if told is None else (fault is not None and told in fault)
+
+
+BROKEN = {"type": "object", "properties": {"a": {"type": "strng"}}}
+
+
+@pytest.mark.parametrize(
+    ("response_format", "at"),
+    [
+        (schema(**BROKEN), "response_format.json_schema.schema.properties.a.type"),
+        (replace(schema(**BROKEN), schema_at="text.format.schema"), "text.format.schema.properties.a.type"),
+        (schema(**{"$ref": "http://127.0.0.1:9/x"}), "response_format.json_schema.schema.$ref"),
+        (schema(**{"odd name": 1}, properties=7), "response_format.json_schema.schema.properties"),
+        (schema(**BROKEN, description="x" * 300_000), "response_format.json_schema.schema.properties.a.type"),
+    ],
+)
+async def test_a_broken_schema_is_refused_by_its_place(response_format: ResponseFormat, at: str) -> None:
+    with pytest.raises(InvalidRequest, match="Invalid schema in") as caught:
+        await refuse_broken_schema(response_format)
+    assert (caught.value.param, caught.value.code) == (at, "invalid_json_schema")
+
+
+@pytest.mark.parametrize("response_format", [PERSON, JSON.response_format, ResponseFormat()])
+async def test_what_is_no_mistake_is_let_through(response_format: ResponseFormat) -> None:
+    await refuse_broken_schema(response_format)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from service.core.errors import (
+    AnswerUnmet,
     GatewayError,
     Internal,
     InvalidRequest,
@@ -61,3 +62,42 @@ def test_the_gateways_own_time_as_far_as_the_request_got() -> None:
     }
     record.is_cancelled = True
     assert "finish" not in dict(record.overheads(ended_at_s=20.0))
+
+
+UNMET = AnswerUnmet("m", param="text.format", code="response_format_unmet", answer="", remedy="")
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        pytest.param({}, None, id="met"),
+        pytest.param({"error": Internal()}, None, id="another failure"),
+        pytest.param({"error": UNMET}, ("response_format", "not_asked"), id="shown before it was wrong"),
+        pytest.param({"asked_again": "tool_choice"}, ("tool_choice", "repaired"), id="repaired"),
+        pytest.param(
+            {"asked_again": "response_format", "error": UNMET}, ("response_format", "failed"), id="failed"
+        ),
+        pytest.param(
+            {"asked_again": "tool_choice", "is_cancelled": True}, ("tool_choice", "cancelled"), id="left"
+        ),
+    ],
+)
+def test_what_asking_once_more_gave(fields: dict[str, Any], expected: tuple[str, str] | None) -> None:
+    assert a_record(**fields).repair == expected
+
+
+def test_own_time_is_admission_and_phases_without_the_waiting() -> None:
+    record = a_record(body_at_s=10.5, decoded_at_s=10.75, admit_s=0.125, queued_s=3.0)
+    assert record.own_s(ended_at_s=20.0) == 0.375
+
+
+def test_attempt_is_recorded_when_it_ends_and_only_then() -> None:
+    record = a_record(account="one", wire="studio")
+    record.end_attempt(at_s=11.0, result="ok")
+    assert record.attempts == []
+    assert record.begin_attempt(at_s=12.0, queued_s=0.5) == {}, "nobody sent a trace"
+    record.end_attempt(at_s=14.0, result="upstream_timeout")
+    record.end_attempt(at_s=15.0, result="ok")
+    (attempt,) = record.attempts
+    assert (attempt.account, attempt.result, attempt.duration_s) == ("one", "upstream_timeout", 2.0)
+    assert record.open_attempt is None

@@ -196,6 +196,46 @@ async def test_json_that_never_fits_is_an_error_that_names_the_path(
     await rig.nothing_is_held()
 
 
+FIELDS = {CHAT: "response_format", MESSAGES: "output_config.format", RESPONSES: "text.format"}
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_the_error_names_the_field_and_is_counted(start: Start, path: str) -> None:
+    async with start("platform") as rig:
+        rig.simulator.play('raw="{\\"city\\": 7}"')
+        error = await refused(rig, path, formatted(path, "A city in Norway"))
+        assert path == MESSAGES or error["param"] == FIELDS[path]
+        text = rig.gateway.services.metrics.render().decode()
+        assert 'mgw_answer_repairs_total{demand="response_format",result="failed"} 1.0' in text
+
+
+async def test_a_repair_is_counted(start: Start) -> None:
+    async with start("platform") as rig:
+        said = '[[sim: raw="{\\"city\\": 7}" times=1]]'
+        await asked(rig, CHAT, formatted(CHAT, f"A city in Norway. {said}"))
+        text = rig.gateway.services.metrics.render().decode()
+        assert 'mgw_answer_repairs_total{demand="response_format",result="repaired"} 1.0' in text
+        assert 'mgw_answer_repairs_total{demand="tool_choice",result="repaired"} 0.0' in text
+
+
+@pytest.mark.parametrize("streams", [False, True])
+@pytest.mark.parametrize("path", PATHS)
+async def test_a_broken_schema_is_told_before_any_upstream_call(rig: Rig, path: str, streams: bool) -> None:
+    body = formatted(path, "A city", stream=streams)
+    form = body.get("text") or body.get("output_config") or body["response_format"]
+    form = form.get("format") or form["json_schema"]
+    form["schema"] = {"type": "object", "properties": {"city": {"type": "strng"}}}
+    async with rig.http.post(rig.url(path), json={"model": "mimo-v2.6-pro", **body}) as response:
+        error = (await response.json())["error"]
+        assert response.status == 400, error
+    field = FIELDS[path] + (".json_schema" if path == CHAT else "") + ".schema.properties.city.type"
+    assert field in error["message"]
+    assert path == MESSAGES or error["param"] == field
+    assert "'strng' is no type" in error["message"]
+    assert upstream_calls(rig) == 0
+    await rig.nothing_is_held()
+
+
 @pytest.mark.parametrize("path", PATHS)
 async def test_strict_stream_holds_the_text_until_it_is_good(rig: Rig, path: str) -> None:
     said = '[[sim: raw="{\\"city\\": 7}" times=1]]'
