@@ -290,11 +290,12 @@ class Vocabulary:
 
     def _ask_window(self, text: str, position: int, length: int, is_final: bool) -> Tag | Answer:
         window = text[position : position + length]
-        plain, origin = _plain(window)
+        plain = window.translate(ASCII)
         if len(window) - len(plain) > _MAX_ZERO_WIDTH:
             return Answer.NO
         match = self._full.match(plain)
         if match is not None:
+            origin = _origin(window)
             end = origin[match.end() - 1] + 1
             return _tag(match, match.group(), position + end, window, origin)
         is_open = not is_final or position + length < len(text)
@@ -305,16 +306,9 @@ def _class(characters: str) -> str:
     return "[" + "".join(map(re.escape, characters)) + "]"
 
 
-def _plain(window: str) -> tuple[str, list[int]]:
-    """The window as ASCII where a character is read as another, and where each character came from."""
-    characters: list[str] = []
-    origin: list[int] = []
-    for index, character in enumerate(window):
-        plain = ASCII.get(ord(character), character)
-        if plain:
-            characters.append(plain)
-            origin.append(index)
-    return "".join(characters), origin
+def _origin(window: str) -> list[int]:
+    """Where each character of `window.translate(ASCII)` came from."""
+    return [index for index, character in enumerate(window) if ASCII.get(ord(character)) != ""]
 
 
 _NAME_ATTRIBUTE = re.compile(r"""[ \t\r\n|;]name[ \t\r\n]*=[ \t\r\n]*""", re.IGNORECASE)

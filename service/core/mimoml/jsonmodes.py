@@ -98,6 +98,8 @@ class JSONModes(CallModes):
         self._position = stream.feed(self._buffer, self._position)
         if stream.is_done:
             self._json_ends()
+        elif stream.is_broken:
+            self._json_cut()
         elif self._position < len(self._buffer):
             answer = self._recognise(STRUCTURE, self._position)
             if answer is Answer.MAYBE:
@@ -105,6 +107,7 @@ class JSONModes(CallModes):
             if isinstance(answer, Tag) and answer.is_close:
                 self._json_cut()
             else:
+                stream.fault()
                 self._position += 1
 
     def _json_ends(self) -> None:
@@ -130,7 +133,8 @@ class JSONModes(CallModes):
         decoder, stream = self._decoder, self._stream
         text, self._position = decoder.feed(self._buffer, self._position)
         position = 0
-        while not stream.is_done and (position := stream.feed(text, position)) < len(text):
+        while (position := stream.feed(text, position)) < len(text) and not stream.is_over:
+            stream.fault()
             position += 1  # a "<" between tokens: nothing that JSON knows
         if decoder.is_done:
             if stream.is_done:
@@ -139,7 +143,7 @@ class JSONModes(CallModes):
                 self._json_cut()
 
     def _tail(self) -> None:
-        end = self._nesting.feed(self._buffer, self._position, stop="<")
+        end = self._nesting.feed(self._buffer, self._position, stops_at_tags=True)
         self._position = end
         if not self._nesting.depth:
             self._complete()
@@ -152,7 +156,7 @@ class JSONModes(CallModes):
                 self._position = end + 1
 
     def _skip(self) -> None:
-        end = self._nesting.feed(self._buffer, self._position, stop="<")
+        end = self._nesting.feed(self._buffer, self._position, stops_at_tags=True)
         is_over = not self._nesting.depth or end < len(self._buffer)
         self._say(end)
         if is_over:
@@ -167,7 +171,7 @@ class JSONModes(CallModes):
 
     def _buffered(self) -> None:
         nesting = self._nesting
-        end = nesting.feed(self._buffer, self._position, stop="<")
+        end = nesting.feed(self._buffer, self._position, stops_at_tags=True)
         is_over = not nesting.depth
         self._keep(end)
         if self._is_over_cap():

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from enum import Enum
 
 from service.core.mimoml.jsonstrings import JSONString
-from service.core.mimoml.jsontext import NUMBER, decode, encode, escaped, quoted
+from service.core.mimoml.jsontext import MAX_DEPTH, NUMBER, decode, encode, escaped, quoted
 from service.core.mimoml.names import Names
 from service.core.mimoml.schema import ANYTHING, Schema, coerced, loose_number
 
@@ -28,6 +28,7 @@ _BLANK = re.compile("[ \t\r\n]+")
 _QUOTES = {'"': '"', "'": "'", "“": "”", "”": "”"}
 _LITERAL_END = re.compile("[,\\]}\n<]")
 _BARE_KEY_END = re.compile("[:,}<\n]")
+MAX_FAULTS = 16
 _WORDS = {"true": "true", "false": "false", "null": "null", "none": "null"}
 
 
@@ -41,8 +42,10 @@ class _State(Enum):
     LITERAL = "inside a number or a word"
     BARE_KEY = "inside a key without quotes"
     DONE = "the object is closed"
+    BROKEN = "too much stands where nothing should: it is no JSON"
 
 
+_OVER = (_State.DONE, _State.BROKEN)
 _NO_KEYS: set[str] = set()
 
 
@@ -87,10 +90,21 @@ class JSONStream:
         self._literal: list[str] = []
         self.keys: set[str] = set()  # of the outermost object, as far as their values are complete
         self.is_repaired = False
+        self._faults = 0
 
     @property
     def is_done(self) -> bool:
         return self._state is _State.DONE
+
+    @property
+    def is_over(self) -> bool:
+        """Nothing more is taken in."""
+        return self._state in _OVER
+
+    @property
+    def is_broken(self) -> bool:
+        """What came is no JSON, nor meant to be: no call can be made of it."""
+        return self._state is _State.BROKEN
 
     @property
     def is_lane(self) -> bool:
@@ -113,11 +127,18 @@ class JSONStream:
         while self._frames:
             self._close_container("}" if self._frames[-1].is_object else "]")
 
+    def fault(self) -> None:
+        """Something stands where JSON has nothing of the kind. So much of it is repaired, no more."""
+        self.is_repaired = True
+        self._faults += 1
+        if self._faults > MAX_FAULTS:
+            self._state = _State.BROKEN
+
     def feed(self, text: str, position: int = 0) -> int:
         """Take text in; the position it stopped at: behind the object, at a "<" outside strings, or the
         end."""
         end = len(text)
-        while position < end and self._state is not _State.DONE:
+        while position < end and self._state not in _OVER:
             state = self._state
             if state is _State.STRING:
                 position = self._string(text, position)
@@ -144,7 +165,8 @@ class JSONStream:
         if self._state is _State.COLON:
             self._put(self._taken_gap() + ":")
             self._state = _State.VALUE
-            self.is_repaired |= character != ":"
+            if character != ":":
+                self.fault()
             return position + (character in ":=")
         if character in "}]" and self._frames:
             self._close_container(character)
@@ -174,6 +196,8 @@ class JSONStream:
             self._put(character)
             self._frames.append(_Frame(character == "{", self._value_schema()))
             self._state = _State.KEY if character == "{" else _State.VALUE
+            if len(self._frames) > MAX_DEPTH:
+                self._state = _State.BROKEN
             return position + 1
         quote = _QUOTES.get(character)
         if quote is not None:
@@ -188,8 +212,8 @@ class JSONStream:
             return position + 1
         if self._frames[-1].is_object:
             self._put("null")
-            self.is_repaired = True
             self._end_value()
+            self.fault()
             return position
         if character == ",":
             self.is_repaired = True
@@ -210,10 +234,12 @@ class JSONStream:
     def _close_container(self, character: str) -> None:
         frame = self._frames.pop()
         closer = "}" if frame.is_object else "]"
-        self.is_repaired |= character != closer or self._has_comma
+        self.is_repaired |= self._has_comma
         gap = self._taken_gap().replace(",", "")
         self._put(gap + closer)
         self._end_value()
+        if character != closer:
+            self.fault()
 
     def _end_value(self) -> None:
         depth = len(self._frames)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 
+from service.core.mimoml.grammar import STRUCTURE
 from service.core.mimoml.jsontext import JSONValue, Number, decode_loose, past
 from service.core.mimoml.schema import ANYTHING, value_of_text
 
 _MARKS = re.compile("[\"'()\\[\\]{}\\\\]")
+_MARKS_OR_TAG = re.compile(f"{_MARKS.pattern}|(?!{STRUCTURE.never_tag})<")
 _KEY = re.compile(r"\s*([A-Za-z_][\w.\-]*)\s*[=:]\s*")
 _COMMA = re.compile(r"\s*(?:,\s*|\Z)")
 _STRING = re.compile(r""""((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'""", re.DOTALL)
@@ -27,11 +29,11 @@ class Nesting:
         self._quote = ""
         self._is_escaped = False
 
-    def feed(self, text: str, position: int, stop: str = "") -> int:
-        """The position behind the closing bracket or at a `stop` character outside strings (then `depth`
+    def feed(self, text: str, position: int, *, stops_at_tags: bool = False) -> int:
+        """The position behind the closing bracket or at a "<" outside strings that may begin a tag (`depth`
         tells which), len(text) when neither came."""
         end = len(text)
-        marks = _MARKS if not stop else _marks_with(stop)
+        marks = _MARKS_OR_TAG if stops_at_tags else _MARKS
         while position < end:
             if self._is_escaped:
                 self._is_escaped = False
@@ -44,7 +46,7 @@ class Nesting:
             position = match.end()
             if self._quote:
                 self._in_string(character)
-            elif character in stop:
+            elif character == "<":
                 return position - 1
             elif self._outside(character):
                 return position
@@ -66,15 +68,6 @@ class Nesting:
             self.depth -= 1
             return self.depth == 0
         return False
-
-
-_WITH_STOP: dict[str, re.Pattern[str]] = {}
-
-
-def _marks_with(stop: str) -> re.Pattern[str]:
-    if stop not in _WITH_STOP:
-        _WITH_STOP[stop] = re.compile(f"[{re.escape(stop)}\"'()\\[\\]{{}}\\\\]")
-    return _WITH_STOP[stop]
 
 
 def arguments_of_line(text: str) -> list[tuple[str | None, JSONValue, bool]]:
