@@ -29,6 +29,13 @@ def config_for(simulator: Simulator, redis_url: str, *kinds: str, **more: object
             "xiaomichatbot_ph": "c2ltdWxhdG9yLTE/+w==",
             "max_concurrency": 8,
         },
+        "studio-2": {
+            "name": "studio-2",
+            "service_token": "simulator-token-2",
+            "user_id": "10002",
+            "xiaomichatbot_ph": "c2ltdWxhdG9yLTI/+w==",
+            "max_concurrency": 8,
+        },
     }
     config = Config(
         api_keys=api_keys("sk-mimo"),
