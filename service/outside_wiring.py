@@ -83,8 +83,14 @@ async def opened_store(
         embedded = await stack.enter_async_context(EmbeddedRedis(data_dir))
         url = embedded.url
 
+    was_away = False
+
     def observe(operation: str, took_s: float, outcome: Outcome) -> None:
+        nonlocal was_away
         metrics.observe_redis(operation, took_s, str(outcome))
+        if store.is_away is not was_away:
+            was_away = store.is_away
+            log.warning("redis_breaker_changed", state="open" if was_away else "closed")
 
     store = connect(url, spawn=background.spawn, observe=observe)
     stack.push_async_callback(store.aclose)

@@ -42,7 +42,15 @@ def test_end_image_has_no_build_tools_no_root_and_no_secrets() -> None:
 
 def test_packages_come_by_the_lock_file_with_hashes() -> None:
     (install,) = [step for step in steps(TEXT, "RUN") if "install" in step]
-    assert "--require-hashes --only-binary :all: -r requirements/run.lock" in install
+    assert '--require-hashes --only-binary :all: -r "requirements/${LOCK:-run}.lock"' in install
+    assert steps(TEXT, "ARG") == ["LOCK=run"]
+
+
+def test_the_lock_with_traces_is_the_other_one_and_more() -> None:
+    def pinned(name: str) -> set[str]:
+        return set(re.findall(r"^(\S+==\S+)", (ROOT / "requirements" / name).read_text(), re.MULTILINE))
+
+    assert pinned("run.lock") < pinned("otel.lock") <= pinned("dev.lock")
 
 
 def test_build_context_is_what_the_image_is_made_of() -> None:

@@ -38,7 +38,7 @@ from service.gateway.failures import hide_credentials
 from service.gateway.holdings import Holdings
 from service.gateway.models import Models
 from service.gateway.ports import Accounts, Clock, Ids, Ledger, Limits, SpeechCall, SpeechUpstream
-from service.telemetry.record import AttemptRecord, RequestRecord
+from service.telemetry.record import RequestRecord
 
 MAX_ATTEMPTS = 3
 QUEUE_S = 10.0
@@ -257,18 +257,22 @@ class _Run:
     async def first(self, work: _Work[_T]) -> _T:
         """What the first account that can gives. Raises what the client is told."""
         for attempt in range(1, MAX_ATTEMPTS + 1):
+            asked_s = self._speech.now_s()
             account, self.lease = await self._speech.lease(
                 self._candidates, wait_s=QUEUE_S if attempt == 1 else 0.0
             )
             self.record.account, self.record.wire = account.name, str(account.kind)
             began_s = self._speech.now_s()
+            self.record.queued_s += began_s - asked_s
+            self.record.begin_attempt(at_s=began_s, queued_s=began_s - asked_s)
             try:
                 found = await work(self._speech.upstream(account), account)
             except GatewayError as error:
-                self._note(account, str(error.kind), began_s)
+                hide_credentials(error, account)
+                self.record.end_attempt(at_s=self._speech.now_s(), result=str(error.kind))
                 await self._move_on(error, account, attempt)
                 continue
-            self._note(account, "ok", began_s)
+            self.record.end_attempt(at_s=self._speech.now_s(), result="ok")
             self.record.first_event_at_s = self._speech.now_s()
             return found
         raise NoAccount("No account of this gateway can serve the request at present.")
@@ -291,12 +295,6 @@ class _Run:
             self._speech.give_back(lease, penalty)
         self._candidates = [other for other in self._candidates if other is not account] or [account]
         await asyncio.sleep(retry_pause_s(attempt + 1, jitter=hash(self.record.request_id) % 1000 / 1000))
-
-    def _note(self, account: Account, result: str, began_s: float) -> None:
-        spent_s = self._speech.now_s() - began_s
-        self.record.attempts.append(
-            AttemptRecord(account=account.name, wire=str(account.kind), result=result, duration_s=spent_s)
-        )
 
 
 def _estimated(request: SpeechRequest) -> Usage:

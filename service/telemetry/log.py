@@ -44,8 +44,8 @@ ts level event service version schema
 request_id route method status outcome error_kind error_origin error_type
 trace_id span_id client_net user_agent disconnect_phase drained pod
 key_id key_name model_requested model wire account attempts stream
-bytes_in bytes_out total_ms ttft_ms queue_ms longest_gap_ms
-input_tokens output_tokens cached_tokens reasoning_tokens usage_estimated
+bytes_in bytes_out chunks total_ms ttft_ms queue_ms admit_ms connect_ms overhead_ms longest_gap_ms
+input_tokens output_tokens cached_tokens reasoning_tokens usage_estimated cost_micro_usd sticky
 finish_reason tools_offered tools_called sieve notes
 batch_id number wait_s shard
 who action target detail
@@ -221,11 +221,11 @@ def request_fields(record: RequestRecord, *, duration_s: float) -> dict[str, obj
     if record.error is not None:
         fields |= {"error_kind": str(record.error.kind), "error_origin": str(record.error.origin)}
     if record.model_requested:
-        fields |= _answer_fields(record)
+        fields |= _answer_fields(record, duration_s)
     return fields
 
 
-def _answer_fields(record: RequestRecord) -> dict[str, object]:
+def _answer_fields(record: RequestRecord, duration_s: float) -> dict[str, object]:
     fields: dict[str, object] = {
         "model_requested": record.model_requested[:64],
         "model": record.model,
@@ -236,6 +236,9 @@ def _answer_fields(record: RequestRecord) -> dict[str, object]:
             for a in record.attempts
         ],
         "queue_ms": round(record.queued_s * 1000, 1),
+        "admit_ms": round(record.admit_s * 1000, 2),
+        "connect_ms": round(record.connect_s * 1000, 1),
+        "overhead_ms": round(record.own_s(ended_at_s=record.started_at_s + duration_s) * 1000, 2),
         "finish_reason": record.finish_reason,
         "tools_offered": record.tools_offered,
         "tools_called": record.tools_called,
@@ -243,7 +246,10 @@ def _answer_fields(record: RequestRecord) -> dict[str, object]:
     if record.first_event_at_s is not None:
         fields["ttft_ms"] = round((record.first_event_at_s - record.started_at_s) * 1000, 1)
         if record.streams:
+            fields["chunks"] = record.chunks
             fields["longest_gap_ms"] = round(record.longest_gap_s * 1000, 1)
+    if record.sticky:
+        fields["sticky"] = record.sticky
     if record.sieve:
         fields["sieve"] = {f"{name}:{detail}": count for (name, detail), count in record.sieve.items()}
     if usage := record.usage:
@@ -253,5 +259,6 @@ def _answer_fields(record: RequestRecord) -> dict[str, object]:
             "cached_tokens": usage.cached_tokens,
             "reasoning_tokens": usage.reasoning_tokens,
             "usage_estimated": usage.is_estimated,
+            "cost_micro_usd": record.cost_micro_usd,
         }
     return fields

@@ -156,3 +156,8 @@ class RequestRecord:
             yield "first_byte_out", self.first_write_at_s - self.first_event_at_s
         if self.finished_at_s is not None and not self.is_cancelled:
             yield "finish", ended_at_s - self.finished_at_s
+
+    def own_s(self, *, ended_at_s: float) -> float:
+        """What of the request's time was the gateway's own: admission and the phases above, no waiting for an
+        account or for the upstream."""
+        return self.admit_s + sum(spent_s for _, spent_s in self.overheads(ended_at_s=ended_at_s))

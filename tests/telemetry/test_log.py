@@ -17,6 +17,7 @@ from service.core.errors import UpstreamTimeout
 from service.core.events import Usage
 from service.telemetry.log import FIELDS, LineWriter, Scrubber, configure, request_fields
 from service.telemetry.record import AttemptRecord, RequestRecord
+from service.telemetry.trace import Trace
 
 CANARY = "canary1234567890"
 
@@ -254,6 +255,17 @@ def _full() -> RequestRecord:
         error=UpstreamTimeout(waited_s=1, phase="idle"),
         usage=Usage(input_tokens=1, output_tokens=2, cached_tokens=3, reasoning_tokens=4, is_estimated=True),
         attempts=[AttemptRecord(account="paid", wire="platform", result="ok", duration_s=0.5)],
+        trace=Trace(trace_id="t" * 32, span_id="s" * 16),
+        sticky="moved",
+        admit_s=0.001,
+        queued_s=0.5,
+        connect_s=0.0213,
+        body_at_s=100.01,
+        decoded_at_s=100.0125,
+        first_write_at_s=100.2505,
+        finished_at_s=101.999,
+        chunks=7,
+        cost_micro_usd=870,
         sieve={("call_found", "mimoml"): 2},
         notes=[CANARY],
     )
@@ -272,6 +284,10 @@ def test_a_request_in_full() -> None:
         "error_origin": "upstream",
         "usage_estimated": True,
     }
+    times = {name: fields[name] for name in ("admit_ms", "queue_ms", "connect_ms", "overhead_ms")}
+    assert times == {"admit_ms": 1.0, "queue_ms": 500.0, "connect_ms": 21.3, "overhead_ms": 5.0}
+    assert (fields["chunks"], fields["cost_micro_usd"], fields["sticky"]) == (7, 870, "moved")
+    assert (fields["trace_id"], fields["span_id"]) == ("t" * 32, "s" * 16)
     assert fields["attempts"] == [{"account": "paid", "result": "ok", "ms": 500.0}]
     assert fields["sieve"] == {"call_found:mimoml": 2}
     assert len(str(fields["model_requested"])) == 64
