@@ -32,7 +32,8 @@ from service.gateway.ports import Accounts, Clock, Upstream
 _WAYS = ("api_key", "cookie", "curl")
 _SETTINGS = tuple("is_enabled" if name == "enabled" else name for name in CHANGEABLE)
 _ADDING = ("name", "base_url", "region", *_WAYS, *_SETTINGS)
-_CHANGING = (*_WAYS, *_SETTINGS)
+_CHANGING = ("base_url", "region", *_WAYS, *_SETTINGS)
+_WHERE = ("base_url", "region")
 
 
 class AdminAccounts:
@@ -115,14 +116,14 @@ class AdminAccounts:
         return await self.one(account.name)
 
     async def change(self, name: str, asked: Mapping[str, object], *, who: str) -> AccountView:
-        """Other settings, or for an added account another credential of its kind.
+        """Other settings, or for an added account another credential of its kind (and where it is sent).
 
         Raises InvalidRequest, NotFound, Conflict, StoreUnavailable."""
         entry = self._entry(name)
         _refuse_unknown(asked, _CHANGING)
         changes = _settings(asked)
         changed = _checked(entry.account, changes)
-        if any(way in asked for way in _WAYS):
+        if any(name in asked for name in (*_WAYS, *_WHERE)):
             await self._renew(entry, changed, asked)
         elif entry.stored is not None:
             self._require_readable(entry)
@@ -191,17 +192,20 @@ class AdminAccounts:
         name = entry.account.name
         if entry.stored is None:
             raise Conflict(f"'{name}' stands in the configuration file: its credential is changed there.")
-        given = {way: asked[way] for way in _WAYS if way in asked}
-        other = self._decoded({"name": name, "base_url": changed.base_url, **given}, is_new=False)
+        given = {name: asked[name] for name in (*_WAYS, *_WHERE) if name in asked}
+        # What is not sealed may have been written by anybody: a new credential is not sent where it says.
+        kept = {"base_url": changed.base_url} if entry.is_readable and "region" not in given else {}
+        other = self._decoded({"name": name, **kept, **given}, is_new=False)
         if other.kind is not entry.account.kind:
             raise Conflict(f"'{name}' is a {entry.account.kind} account; add this one under another name.")
         account = replace(
             changed,
+            base_url=other.base_url,
             api_key=other.api_key,
             service_token=other.service_token,
             user_id=other.user_id,
             xiaomichatbot_ph=other.xiaomichatbot_ph,
-            enabled=changed.enabled or not entry.is_readable,
+            enabled=changed.enabled or (not entry.is_readable and asked.get("is_enabled") is not False),
         )
         stored = self._stored(account)
         await self._replace(replace(stored, created_at_s=entry.stored.created_at_s))
@@ -296,5 +300,5 @@ def _credentials(asked: Mapping[str, object]) -> dict[str, str]:
 def _refused(error: ConfigError) -> InvalidRequest:
     """In the words of the configuration's reader, which repeat no value."""
     path, _, words = str(error).partition(": ")
-    field = path.rpartition(".")[2]
+    field = path.rpartition(".")[2].replace("enabled", "is_enabled")
     return InvalidRequest(f"{field}: {words}", param=field)

@@ -2,21 +2,48 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
+import jsonschema
+import orjson
 
 from service.app import Gateway, running
 from service.config import Secret, key_digest
 from service.simulator import Simulator, SimulatorOptions
+from service.web.openapi import document
 from tests.web.rig import config_for
 
 ADMIN_KEY = "admin-key-for-tests-0123"
 SECRET_KEY = "pepper"
 BY_KEY = {"Authorization": f"Bearer {ADMIN_KEY}"}
+
+
+def assert_described(method: str, path: str, status: int, answer: Any) -> None:
+    """The answer is one that /openapi.json tells of."""
+    asked = f"/admin/api{path.partition('?')[0]}"
+    paths = {known for known in document()["paths"] if _fits(known, asked)}
+    if not paths:
+        assert status == 404
+        return
+    known = asked if asked in paths else paths.pop()
+    responses = document()["paths"][known][method.lower()]["responses"]
+    assert str(status) in responses, (method, known, status)
+    response = responses[str(status)]
+    if "$ref" in response:
+        response = document()["components"]["responses"][response["$ref"].rpartition("/")[2]]
+    schema = response.get("content", {}).get("application/json", {}).get("schema")
+    if answer is not None:
+        whole = {**schema, "components": document()["components"]}
+        jsonschema.Draft202012Validator(whole).validate(answer)
+
+
+def _fits(template: str, path: str) -> bool:
+    return re.fullmatch(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(template)), path) is not None
 
 
 @dataclass(frozen=True)
@@ -37,8 +64,9 @@ class Operator:
         async with self.http.request(method, self.url(path), **options) as response:
             text = await response.text()
             self.every.append(text)
-            is_json = response.content_type == "application/json"
-            return response.status, await response.json() if text and is_json else None
+            answer = orjson.loads(text) if response.content_type == "application/json" else None
+            assert_described(method, path, response.status, answer)
+            return response.status, answer
 
     async def ok(self, method: str, path: str, body: object = None) -> Any:
         status, answer = await self.call(method, path, body)

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import orjson
 from aiohttp import web
 
-from service.config_values import ConfigError
 from service.core.errors import InvalidRequest
 from service.web.body import read_body
 from service.web.context import RECORD
@@ -37,13 +36,6 @@ def text_of(obj: Mapping[str, object], name: str) -> str:
     if not isinstance(value, str) or not value.strip():
         raise InvalidRequest(f"'{name}' must be a string that is not empty.", param=name)
     return value
-
-
-def refused(error: ConfigError) -> InvalidRequest:
-    """A mistake of a value, in the words of the configuration's reader: they repeat no value."""
-    path, _, words = str(error).partition(": ")
-    field = path.rpartition(".")[2]
-    return InvalidRequest(f"{field}: {words}", param=field)
 
 
 def reply(request: web.Request, value: object, *, status: int = 200) -> web.Response:
