@@ -22,12 +22,13 @@ import re
 from enum import Enum
 
 from service.core.mimoml.characters import OPEN_BRACKETS
+from service.core.mimoml.grammar import STARTERS
 from service.core.mimoml.lanes import Lane, Lanes
 
-_IN_TEXT = re.compile(f"[{OPEN_BRACKETS}`\n\\\\]")
+_IN_TEXT = re.compile(f"[{OPEN_BRACKETS}`\n\\\\](?<!{STARTERS.never_tag})")
 _IN_SPAN = re.compile("[`\n]")
 _INDENT = re.compile("[ \t\r]+")
-_LINE_CALL = "T"
+_LINE_CALL = "TO"  # how `TOOL_CALL:` begins
 
 
 class _Line(Enum):
@@ -161,7 +162,7 @@ class Context:
             return blank.end(), False
         if self._fence:
             return self._start_in_fence(character, position), False
-        return self._start_of_text(character, position)
+        return self._start_of_text(text, position)
 
     def _start_in_fence(self, character: str, position: int) -> int:
         if character == self._fence_mark:
@@ -172,7 +173,8 @@ class Context:
             return position
         return position + 1
 
-    def _start_of_text(self, character: str, position: int) -> tuple[int, bool]:
+    def _start_of_text(self, text: str, position: int) -> tuple[int, bool]:
+        character = text[position]
         if self._indent < self._list_indent:
             self._list_indent = 0
         if character in "`~":
@@ -181,9 +183,7 @@ class Context:
             self._indent = 0
         elif character in "-*+0123456789":
             self._marker = character
-        elif (character == _LINE_CALL and not self._span and self._indent - self._list_indent < 4) or (
-            character in OPEN_BRACKETS and not self._span
-        ):
+        elif not self._span and (character in OPEN_BRACKETS or self._may_be_line_call(text, position)):
             return position, True
         else:
             if character == "#":
@@ -191,6 +191,10 @@ class Context:
             self._line = _Line.MIDDLE
             return position, False
         return position + 1, False
+
+    def _may_be_line_call(self, text: str, position: int) -> bool:
+        is_call = text.startswith(_LINE_CALL, position) or text[position:] == _LINE_CALL[0]
+        return is_call and self._indent - self._list_indent < 4
 
     def _after_marker(self, character: str, position: int) -> int:
         """A list marker is one of -*+, or up to nine digits and one of ".)", and a blank behind it."""

@@ -190,10 +190,10 @@ _MAX_TAG = 8192  # characters; more than the longest tag
 class Vocabulary:
     """The tags that matter in one place: a subset of the one grammar.
 
-    `never_tag` is a pattern for a bracket that one or two characters behind it show to begin none of them:
-    most brackets in text are told by that one look."""
+    `never_tag` is a pattern for a bracket that one or two characters behind it show to begin none of them,
+    `may_tag` one for the others: most brackets in text are told by that one look."""
 
-    __slots__ = ("_full", "_is_beginning", "_is_none", "_partial", "_tags", "never_tag")
+    __slots__ = ("_full", "_is_beginning", "_is_none", "_partial", "_tags", "may_tag", "never_tag")
 
     def __init__(self, *, opens: str = "", closes: str = "", has_cdata: bool = False) -> None:
         branches: list[tuple[Part, dict[str, Part]]] = []
@@ -213,20 +213,28 @@ class Vocabulary:
         # A model spells a tag in the same pieces each time: the same beginnings are asked for again.
         self._is_beginning = functools.lru_cache(_MAX_KNOWN)(self._is_a_beginning)
         self._tags: dict[str, Tag] = {}
-        self.never_tag = f"[{OPEN_BRACKETS}](?={self._never_behind()})"
+        never_behind = self._never_behind()
+        self.never_tag = f"[{OPEN_BRACKETS}](?={never_behind})"
+        self.may_tag = f"[{OPEN_BRACKETS}](?!{never_behind})"
         self._is_none = re.compile(self.never_tag).match
 
     def _never_behind(self) -> str:
-        """What never stands behind the bracket of a tag: one ASCII character, two, or two more brackets."""
+        """What never stands behind the bracket of a tag: one ASCII character or two, three that begin with a
+        slash, or two more brackets."""
+        return "|".join([*self._never_after("<"), f"[{OPEN_BRACKETS}]{{2}}"])
+
+    def _never_after(self, beginning: str) -> list[str]:
+        """Patterns of the shortest texts that make no tag of `beginning`, which may be one."""
         ascii_characters = [chr(code) for code in range(1, 128)]
-        never = "".join(c for c in ascii_characters if not self._partial.match("<" + c))
-        firsts_by_seconds: dict[str, str] = {}
+        never = "".join(c for c in ascii_characters if not self._partial.match(beginning + c))
+        if len(beginning) == 3 or (len(beginning) == 2 and beginning[1] != "/"):
+            return [_class(never)]
+        firsts_by_rest: dict[str, str] = {}
         for first in ascii_characters:
             if first not in never:
-                seconds = "".join(c for c in ascii_characters if not self._partial.match("<" + first + c))
-                firsts_by_seconds[seconds] = firsts_by_seconds.get(seconds, "") + first
-        pairs = [_class(firsts) + _class(seconds) for seconds, firsts in firsts_by_seconds.items()]
-        return "|".join([_class(never), *pairs, f"[{OPEN_BRACKETS}]{{2}}"])
+                rest = "|".join(self._never_after(beginning + first))
+                firsts_by_rest[rest] = firsts_by_rest.get(rest, "") + first
+        return [_class(never), *(f"{_class(firsts)}(?:{rest})" for rest, firsts in firsts_by_rest.items())]
 
     def recognise(self, text: str, position: int, *, is_final: bool = False) -> Tag | Answer:
         """Is there a tag of this vocabulary at `position`, an opening bracket? `is_final`: no more comes."""

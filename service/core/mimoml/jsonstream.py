@@ -319,14 +319,18 @@ class JSONStream:
         if blank is not None:
             self._gap.append(blank.group())
             return blank.end()
-        character = text[position]
+        character, quote = text[position], self._inside.quote
+        if character == quote and not self._gap:  # of several, all but the last are characters of the string
+            self.is_repaired = True
+            self._characters(escaped(quote))
+            return position + 1
         gap = "".join(self._gap)
         if character in ",]}<" or (character in "\"'" and "\n" in gap):
             self._end_string()
             return position
         self.is_repaired = True
         self._gap = []
-        self._characters(escaped(self._inside.quote + gap))
+        self._characters(escaped(quote + gap))
         self._inside.reopen()
         self._state = _State.STRING
         return position
@@ -345,8 +349,8 @@ class JSONStream:
     def _end_key(self) -> None:
         raw = "".join(self._pieces or ())
         self._pieces = None
-        key = str(decode(f'"{raw}"'))
         written = f'"{raw}"'
+        key = str(decode(written)) if "\\" in raw else raw
         if self._names is not None and len(self._frames) == 1:
             resolved = self._names.resolved(key)
             if resolved is not None and resolved != key:

@@ -45,7 +45,7 @@ def _lane(plain: str, *tokens: str, held: str, is_string: bool = False) -> Lane:
 
 _LINE_END = r"(?:\r\n?|\n)[ \t]*"
 _HALVES = "\ud800-\udfff"
-_TAG_HELD = "<[^>\u0080-\U0010ffff]?"
+_TAG_HELD = "<(?:/?[^>\u0080-\U0010ffff])?"
 _ADDRESS, _ADDRESS_HELD = r"\[(?!:|\Z)", r"\[(?::\]?/?)?"
 
 
@@ -66,7 +66,7 @@ def _data(*, has_entities: bool, has_addresses: bool) -> Lane:
 
 def _cdata(*, has_addresses: bool) -> Lane:
     plain = OPEN_BRACKETS + r"\]" + r"\[" * has_addresses
-    tokens = [CLOSERS.never_tag, rf"\]++(?=[^\]{CLOSE_BRACKETS}])"]
+    tokens = [CLOSERS.never_tag, rf"\]++(?=[^\]{CLOSE_BRACKETS}])|\](?=\]\])"]
     held = [_TAG_HELD, r"\]\]?"]
     if has_addresses:
         tokens.append(_ADDRESS)
@@ -87,9 +87,11 @@ def _json(*, has_addresses: bool) -> Lane:
 
 def _text(*, is_in_list: bool, has_addresses: bool) -> Lane:
     """In the midst of a line of text. A line that begins with a letter begins in its midst; only a list is
-    left by it, and a "T" may begin a call."""
+    left by it, and "TO" may begin a call."""
     plain = OPEN_BRACKETS + r"`\\\n" + r"\[" * has_addresses
-    tokens = [STARTERS.never_tag] + [r"\n++(?=[^\W\d_T])"] * (not is_in_list) + [_ADDRESS] * has_addresses
+    tokens = (
+        [STARTERS.never_tag] + [r"\n++(?=[^\W\d_T]|T[^O])"] * (not is_in_list) + [_ADDRESS] * has_addresses
+    )
     return _lane(plain, *tokens, held="|".join([_TAG_HELD] + [_ADDRESS_HELD] * has_addresses))
 
 

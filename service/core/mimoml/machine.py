@@ -29,7 +29,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from service.core.mimoml.lanes import Lane, Lanes
+from service.core.mimoml.lanes import MAX_HELD, Lane, Lanes
 from service.core.mimoml.state import Mode
 from service.core.mimoml.textmodes import TextModes
 
@@ -41,6 +41,14 @@ class Machine(TextModes):
     def is_waiting(self) -> bool:
         """Something is held that the next piece must be read with."""
         return self._buffer != ""
+
+    def take_back(self, lane: Lane) -> str | None:
+        """What is held, if the lane can hold it as well; else None."""
+        buffer = self._buffer
+        if self._seam or len(buffer) > MAX_HELD or lane.held(buffer, 0) is None:
+            return None
+        self._buffer, self._ahead.asked = "", None
+        return buffer
 
     def text_lane(self, lanes: Lanes, *, is_reasoning: bool) -> Lane | None:
         """How more text of this channel passes as it is, with nothing pending."""

@@ -116,14 +116,17 @@ class Sieve:
 
     def _enter_lane(self, *, is_reasoning: bool) -> None:
         machine, outlet = self._machine, self._outlet
-        if machine.is_waiting:
-            return
-        self._is_lane_of_reasoning, self._lane_index = is_reasoning, -1
+        lane, index = None, -1
         if outlet.is_direct:
-            self._lane = machine.text_lane(self._lanes, is_reasoning=is_reasoning)
-        elif not is_reasoning and outlet.lane_index >= 0:
-            self._lane_index = outlet.lane_index
-            self._lane = machine.argument_lane(self._lanes)
+            lane = machine.text_lane(self._lanes, is_reasoning=is_reasoning)
+        elif not is_reasoning and (index := outlet.lane_index) >= 0:
+            lane = machine.argument_lane(self._lanes)
+        if lane is not None and machine.is_waiting:
+            held = machine.take_back(lane)
+            if held is None:
+                return
+            self._held = held
+        self._lane, self._lane_index, self._is_lane_of_reasoning = lane, index, is_reasoning
 
     def _leave_lane(self) -> None:
         self._lane = None

@@ -8,7 +8,6 @@ import re
 from service.core.mimoml.arguments import Tool
 from service.core.mimoml.callheads import JSON_NAME, LINE_HEAD, WHOLE_BEGINNING
 from service.core.mimoml.callmodes import markup_of
-from service.core.mimoml.characters import OPEN_BRACKETS
 from service.core.mimoml.context import Context
 from service.core.mimoml.grammar import STARTERS, THINK_END, Kind, Tag
 from service.core.mimoml.jsonmodes import JSONModes
@@ -18,8 +17,7 @@ from service.core.mimoml.patterns import Answer
 from service.core.mimoml.schema import coerced, value_of_text
 from service.core.mimoml.state import BLANKS, Mode
 
-_BRACKET = re.compile(f"[{OPEN_BRACKETS}]")
-_BRACKET_RUN = re.compile(f"[{OPEN_BRACKETS}]{{3,}}")
+_MAY_END_THINKING = re.compile(THINK_END.may_tag)
 
 
 class TextModes(JSONModes):
@@ -40,11 +38,6 @@ class TextModes(JSONModes):
             return
         if limit[found] == "T":
             self._line_begins(context)
-            return
-        run = _BRACKET_RUN.match(limit, found)
-        if run is not None:  # a tag opens with two at most
-            context.skip()
-            self._say(run.end() - 2, is_tracked=True)
             return
         answer = self._recognise(STARTERS, found)
         if isinstance(answer, Tag):
@@ -69,7 +62,7 @@ class TextModes(JSONModes):
             self._call_begins(tag, is_wrapped=tag.is_wrapping)
 
     def _think(self) -> None:
-        match = _BRACKET.search(self._buffer, self._position)
+        match = _MAY_END_THINKING.search(self._buffer, self._position)
         if match is None:
             self._say(len(self._buffer), is_tracked=True)
             return

@@ -34,9 +34,9 @@ from service.core.mimoml.patterns import Answer
 
 _BLANKS = re.compile("[ \t\r\n]*")
 _MAX_NESTED = 64
-_BRACKET = re.compile(f"[{OPEN_BRACKETS}]")
-_BRACKET_OR_ENTITY = re.compile(f"[{OPEN_BRACKETS}&]")
-_IN_CDATA = re.compile(f"[{OPEN_BRACKETS}\\]]")
+_BRACKET = re.compile(STRUCTURE.may_tag)
+_BRACKET_OR_ENTITY = re.compile(f"[{OPEN_BRACKETS}&](?<!{STRUCTURE.never_tag}|&(?=[^#a-zA-Z]))")
+_IN_CDATA = re.compile(rf"[{OPEN_BRACKETS}\]](?<!{CLOSERS.never_tag})")
 _SQUARE = re.compile(r"\]+")
 
 
