@@ -13,7 +13,16 @@ import pytest
 from service.app import Gateway, running
 from service.simulator import SimulatorOptions
 from service.telemetry.labels import REASONING_SOURCES
-from tests.web.agents import Agent, Change, ChatAgent, Message, MessagesAgent, ResponsesAgent
+from tests.web.agents import Agent, Change, ChatAgent, MessagesAgent, ResponsesAgent
+from tests.web.forgetting import (
+    called_elsewhere,
+    emptied,
+    foreign_signature,
+    redacted,
+    renamed,
+    sealed_elsewhere,
+    without_reasoning,
+)
 from tests.web.rig import Rig, Start
 
 DIALECTS = [
@@ -41,20 +50,6 @@ def passed_back(body: dict[str, Any]) -> list[str | None]:
     """The reasoning of each turn with calls."""
     turns = [message for message in body["messages"] if message.get("tool_calls")]
     return [turn.get("reasoning_content") for turn in turns]
-
-
-def without_reasoning(items: list[Message]) -> list[Message]:
-    """Whatever the dialect: a client that keeps no thinking of any kind."""
-    kept = []
-    for item in items:
-        if item.get("type") == "reasoning":
-            continue
-        item = {name: value for name, value in item.items() if name != "reasoning_content"}
-        if isinstance(item.get("content"), list) and item.get("role") == "assistant":
-            blocks = [block for block in item["content"] if block["type"] != "thinking"]
-            item = {**item, "content": blocks}
-        kept.append(item)
-    return kept
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
@@ -90,48 +85,6 @@ async def test_ten_turns_of_a_client_that_drops_all_reasoning_over_two_workers(
 
 
 # --- what clients do wrong: mimo-api.md 2.2 -----------------------------------------------------------------
-
-
-def renamed(name: str, value: Any) -> Change:
-    def change(items: list[Message]) -> list[Message]:
-        (message,) = items
-        text = message.pop("reasoning_content", None)
-        return [{**message, name: value(text)}] if text else [message]
-
-    return change
-
-
-def redacted(items: list[Message]) -> list[Message]:
-    """Anthropic's way after a switch of models: opaque blocks in place of thinking."""
-    (message,) = items
-    blocks = [
-        {"type": "redacted_thinking", "data": "EoQB"} if block["type"] == "thinking" else block
-        for block in message["content"]
-    ]
-    return [{**message, "content": blocks}]
-
-
-def foreign_signature(items: list[Message]) -> list[Message]:
-    (message,) = items
-    blocks = [
-        {**block, "signature": "of another vendor"} if block["type"] == "thinking" else block
-        for block in message["content"]
-    ]
-    return [{**message, "content": blocks}]
-
-
-def emptied(items: list[Message]) -> list[Message]:
-    """Codex without `include`: the reasoning item comes back as a shell."""
-    return [{**item, "content": [], "summary": []} if item["type"] == "reasoning" else item for item in items]
-
-
-def sealed_elsewhere(items: list[Message]) -> list[Message]:
-    return [
-        {**item, "content": [], "summary": [], "encrypted_content": "gAAAAAfromOpenAI"}
-        if item["type"] == "reasoning"
-        else item
-        for item in items
-    ]
 
 
 CLIENTS = [
@@ -181,22 +134,10 @@ async def test_switching_dialects_keeps_the_reasoning(start: Start, dialect: typ
         (call_id,) = await first.step(rig.gateway.base_url)
         other = dialect(rig.http)
         other.say("Weather in Paris?")
-        other.history += _called(dialect, call_id)
+        other.history += called_elsewhere(dialect, call_id)
         other.history += other.results([call_id])
         await other.step(rig.gateway.base_url)
         assert passed_back(forwarded(rig)[-1]) == ["One city."]
-
-
-def _called(dialect: type[Agent], call_id: str) -> list[Message]:
-    arguments = '{"city":"Paris"}'
-    if dialect is ChatAgent:
-        function = {"name": "get_weather", "arguments": arguments}
-        call = {"id": call_id, "type": "function", "function": function}
-        return [{"role": "assistant", "content": None, "tool_calls": [call]}]
-    if dialect is MessagesAgent:
-        block = {"type": "tool_use", "id": call_id, "name": "get_weather", "input": {"city": "Paris"}}
-        return [{"role": "assistant", "content": [block]}]
-    return [{"type": "function_call", "call_id": call_id, "name": "get_weather", "arguments": arguments}]
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
@@ -206,7 +147,7 @@ async def test_session_begun_with_another_model_gets_an_empty_text(
     async with start("platform") as rig:
         agent = dialect(rig.http)
         agent.say("Weather in Paris?")
-        agent.history += _called(dialect, "toolu_of_another_model") + agent.results(
+        agent.history += called_elsewhere(dialect, "toolu_of_another_model") + agent.results(
             ["toolu_of_another_model"]
         )
         await agent.step(rig.gateway.base_url)
@@ -222,7 +163,7 @@ async def test_upstream_that_refuses_the_empty_text_is_asked_once_more_without_t
     async with start("platform", "platform-2", options=STRICT) as rig:
         agent = dialect(rig.http)
         agent.say("Weather in Paris?")
-        agent.history += _called(dialect, "toolu_of_another_model") + agent.results(
+        agent.history += called_elsewhere(dialect, "toolu_of_another_model") + agent.results(
             ["toolu_of_another_model"]
         )
         await agent.step(rig.gateway.base_url)
@@ -284,6 +225,6 @@ async def test_reasoning_of_a_streamed_answer_is_kept_too(start: Start) -> None:
         async with rig.http.post(rig.url(agent.path), json=body) as response:
             raw = (await response.read()).decode()
         call_id = raw.split('"id":"call_', 1)[1].split('"', 1)[0]
-        agent.history += _called(ChatAgent, "call_" + call_id) + agent.results(["call_" + call_id])
+        agent.history += called_elsewhere(ChatAgent, "call_" + call_id) + agent.results(["call_" + call_id])
         await agent.step(rig.gateway.base_url)
         assert passed_back(forwarded(rig)[-1]) == ["One city."]

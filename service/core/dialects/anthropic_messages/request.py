@@ -53,6 +53,7 @@ from service.core.dialects.anthropic_messages.fields import (
 from service.core.dialects.anthropic_messages.reading import Reading
 from service.core.dialects.anthropic_messages.search import TOOL_NAME
 from service.core.dialects.anthropic_messages.tools import decoded_choice, decoded_tools
+from service.core.effort import THINKING_FIELDS, thinking_of
 from service.core.json_body import decode_object as decode_json_object
 from service.core.web_search import WEB_SEARCH
 
@@ -76,6 +77,7 @@ _USED_FIELDS = frozenset(
         "output_format",
         "thread",
         "tool_sieve",
+        *THINKING_FIELDS,
     }
 )
 # Features of Anthropic's servers whose absence a client may notice: ignored, but said.
@@ -238,13 +240,15 @@ def _stop_sequences(body: Fields, at: str) -> tuple[str, ...]:
 
 
 def _thinking(body: Fields, at: str) -> Thinking:
-    """`thinking`. `adaptive` and `between_tools` leave how much to the model, as MiMo's `enabled` does."""
+    """`thinking`. `adaptive` and `between_tools` leave how much to the model, as MiMo's `enabled` does; a
+    budget of 0 is off. Without it, other spellings count (service/core/effort.py)."""
     if body.get("thinking") is None:
-        return Thinking.DEFAULT
+        return thinking_of(body)[0]
     where = joined(at, "thinking")
     config = optional_fields(body, "thinking", at)
     kind = required_name(config, "type", where)
-    optional_count(config, "budget_tokens", where, minimum=0)
+    if optional_count(config, "budget_tokens", where, minimum=0) == 0:
+        return Thinking.DISABLED
     if kind not in _THINKING_BY_TYPE:
         refuse(joined(where, "type"), "Input should be 'enabled', 'disabled' or 'adaptive'")
     return _THINKING_BY_TYPE[kind]

@@ -24,6 +24,7 @@ from service.core.dialects.openai_chat.tools import (
     encode_choice,
     encode_tools,
 )
+from service.core.effort import THINKING_FIELDS, thinking_of
 from service.core.errors import InvalidRequest
 from service.core.json_body import (
     decode_object,
@@ -57,18 +58,10 @@ _READ = frozenset(
             "response_format",
             "tool_sieve",
         ),
-        *("reasoning_effort", "thinking", "enable_thinking", "reasoning", "modalities", "audio"),
-        "web_search_options",
+        *("modalities", "audio", "web_search_options", *THINKING_FIELDS),
     )
 )
 _FORMATS = tuple(map(str, ResponseFormatKind))
-_OFF_WORDS = frozenset(("none", "off", "disabled", "disable", "false"))
-_THINKING_BY_TYPE: Mapping[str, Thinking] = {
-    "enabled": Thinking.ENABLED,
-    "adaptive": Thinking.ENABLED,
-    "auto": Thinking.DEFAULT,
-    "disabled": Thinking.DISABLED,
-}
 
 
 # --- server role --------------------------------------------------------------------------------------------
@@ -101,7 +94,7 @@ def decode_body(body: Mapping[str, object]) -> Conversation:
             param="n",
             code="unsupported_value",
         )
-    thinking, effort = _thinking(body)
+    thinking, effort = thinking_of(body)
     options = optional_object(body, "stream_options") or {}
     extra = {key: value for key, value in body.items() if key not in _READ and value is not None}
     if web_search is not None:
@@ -177,41 +170,6 @@ def _response_format(body: Mapping[str, object]) -> ResponseFormat:
             raise wrong_value(
                 required_string(value, "type", "response_format"), "response_format.type", _FORMATS
             )
-
-
-def _thinking(body: Mapping[str, object]) -> tuple[Thinking, str | None]:
-    """What was said about thinking, by the most explicit of the fields that clients use for it, and the
-    effort.
-
-    In order: `thinking.type`, `enable_thinking`, `chat_template_kwargs.enable_thinking`,
-    `reasoning.enabled`, then `reasoning_effort` or `reasoning.effort`, of which "none" turns it off.
-    """
-    reasoning = optional_object(body, "reasoning") or {}
-    effort = optional_string(body, "reasoning_effort") or optional_string(reasoning, "effort", "reasoning")
-    is_off = effort is not None and effort.lower() in _OFF_WORDS
-    said = _said_of_thinking(body, reasoning)
-    if said is None and effort is not None:
-        said = Thinking.DISABLED if is_off else Thinking.ENABLED
-    return said or Thinking.DEFAULT, None if is_off else effort
-
-
-def _said_of_thinking(body: Mapping[str, object], reasoning: Mapping[str, object]) -> Thinking | None:
-    thinking = optional_object(body, "thinking")
-    if thinking is not None:
-        word = required_string(thinking, "type", "thinking")
-        if word not in _THINKING_BY_TYPE:
-            raise wrong_value(word, "thinking.type", _THINKING_BY_TYPE)
-        return _THINKING_BY_TYPE[word]
-    template = body.get("chat_template_kwargs")
-    flags = (
-        optional_boolean(body, "enable_thinking"),
-        template.get("enable_thinking") if type(template) is dict else None,
-        optional_boolean(reasoning, "enabled", "reasoning"),
-    )
-    for flag in flags:
-        if flag is not None:
-            return Thinking.ENABLED if flag else Thinking.DISABLED
-    return None
 
 
 # --- client role --------------------------------------------------------------------------------------------

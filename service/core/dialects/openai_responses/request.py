@@ -24,6 +24,7 @@ from service.core.dialects.openai_responses.fields import Fields, object_at, ref
 from service.core.dialects.openai_responses.items import Unseal, declared_tools, decode_items, item_type
 from service.core.dialects.openai_responses.tool_choice import DecodedChoice, decode_tool_choice
 from service.core.dialects.openai_responses.tools import HostedTools, ToolBridge, decode_tools
+from service.core.effort import THINKING_FIELDS, thinking_of
 from service.core.json_body import (
     decode_object,
     missing,
@@ -56,8 +57,6 @@ _KNOWN = frozenset(
         "model",
         "parallel_tool_calls",
         "previous_response_id",
-        "reasoning",
-        "reasoning_effort",
         "store",
         "stream",
         "stream_options",
@@ -68,6 +67,7 @@ _KNOWN = frozenset(
         "tools",
         "top_p",
         "truncation",
+        *THINKING_FIELDS,
     }
 )
 # Server-side state of OpenAI's: without it the request would silently mean something else.
@@ -278,13 +278,12 @@ def _sampling(fields: Fields) -> Sampling:
 
 
 def _thinking(fields: Fields) -> tuple[Thinking, str | None]:
-    """`reasoning.effort` wins over the top-level `reasoning_effort`. MiMo knows on and off only, so every
-    word but "none" is on; new words are taken as they come."""
+    """`reasoning.effort` wins over the top-level `reasoning_effort`; new words are taken as they come. The
+    effort is echoed as it was sent, "none" too."""
+    thinking, _ = thinking_of(fields)
     reasoning = optional_object(fields, "reasoning") or {}
     effort = optional_string(reasoning, "effort", "reasoning") or optional_string(fields, "reasoning_effort")
-    if effort is None:
-        return Thinking.DEFAULT, None
-    return (Thinking.DISABLED if effort == "none" else Thinking.ENABLED), effort
+    return thinking, effort
 
 
 def _response_format(fields: Fields) -> ResponseFormat:
