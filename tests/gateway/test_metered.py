@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from structlog.testing import capture_logs
 
 from service.config import Account, AccountKind, ApiKey
 from service.core.errors import GatewayError, NoAccount, RateLimited
@@ -13,6 +14,7 @@ from service.core.leases import AccountHealth, AccountState, Admission, Lease, P
 from service.gateway.metered import AccountWatch, MeteredAccounts, MeteredLedger, MeteredLimits
 from service.telemetry import labels
 from service.telemetry.metrics import Metrics
+from tests.fakes.accounts import FakeAccounts
 from tests.fakes.clock import FakeClock
 
 LEASE = Lease(lease_id="l1", account_name="one", sticky="moved")
@@ -173,3 +175,46 @@ async def test_watch_shows_what_the_pool_says_and_asks_for_the_present_accounts(
     assert value(metrics, "mgw_account_state", account="one", state="ready") == 0
     assert value(metrics, "mgw_account_leases", account="one") == 3
     assert value(metrics, "mgw_account_lease_limit", account="one") == 8
+
+
+async def test_watch_shows_how_long_sessions_last_and_forgets_those_of_which_it_is_not_known(
+    metrics: Metrics, clock: FakeClock
+) -> None:
+    left_s = {"web": 3600.0, "old": -5.0}
+    inner = Scripted(clock)
+    watch = AccountWatch(inner, metrics, lambda: [ONE], sessions_left_s=lambda: left_s)
+    await watch.sample()
+    assert value(metrics, "mgw_account_token_expiry_seconds", account="old") == -5
+    del left_s["old"]
+    await watch.sample()
+    shown = metrics.render().decode()
+    assert 'mgw_account_token_expiry_seconds{account="web"} 3600.0' in shown
+    assert 'account="old"' not in shown
+
+
+async def test_what_a_probe_learnt_is_counted_as_the_same_of_a_request(
+    metrics: Metrics, clock: FakeClock
+) -> None:
+    pool = FakeAccounts(clock.monotonic_s)
+    penalty = Penalty(kind=PenaltyKind.QUARANTINE, reason="session_expired")
+    await MeteredAccounts(pool, metrics, clock).penalise("one", penalty)
+    assert value(metrics, "mgw_account_cooldowns_total", account="one", reason="session_expired") == 1
+    assert (await pool.health([ONE]))[0].state is AccountState.EXPIRED
+
+
+@pytest.mark.parametrize(
+    ("reason", "level", "words"),
+    [("session_expired", "warning", "mimo-gateway accounts import"), ("rate_limited", "info", "")],
+)
+async def test_the_log_says_what_to_do_about_an_account_that_is_out(
+    metrics: Metrics, clock: FakeClock, reason: str, level: str, words: str
+) -> None:
+    inner = Scripted(clock)
+    inner.healths = [AccountHealth(account_name="one", state=AccountState.EXPIRED, reason=reason)]
+    watch = AccountWatch(MeteredAccounts(inner, metrics, clock), metrics, lambda: [ONE])
+    with capture_logs() as lines:
+        await watch.sample()
+        await watch.sample()
+    (line,) = lines
+    assert (line["event"], line["log_level"]) == ("account_state_changed", level)
+    assert words in "".join(line.get("notes", ()))
