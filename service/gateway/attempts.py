@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from typing import Self
 
 from service.config import Account, ApiKey
@@ -212,7 +213,8 @@ class Answer:
         stages = stages_for(
             self._conversation,
             account.kind,
-            new_call_id=self._new_call_id,
+            # Not a method of this object: both would hold each other, and the prompt, till a collection.
+            new_call_id=partial(self._parts.ids.new, "call_"),
             offers_tools=self._policy.offers_tools_on_studio,
             shows_lone_reasoning=self._policy.shows_lone_reasoning,
         )
@@ -221,9 +223,6 @@ class Answer:
         self._demands = demands_of(
             self._conversation, account.kind, offers_tools=self._policy.offers_tools_on_studio
         )
-
-    def _new_call_id(self) -> str:
-        return self._parts.ids.new("call_")
 
     async def _leased(self) -> Account:
         parts, candidates = self._parts, self._candidates
