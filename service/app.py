@@ -18,6 +18,7 @@ from service.config import AccountKind, Config, Listen, ToolsMode
 from service.core.prices import SHIPPED
 from service.gateway import ports
 from service.gateway.account_book import LOOK_INTERVAL_S, AccountBook
+from service.gateway.admin_account_views import sessions_left_s
 from service.gateway.allowances import Allowances
 from service.gateway.background import Background
 from service.gateway.background_responses import BackgroundResponses
@@ -296,7 +297,12 @@ async def _wired(
         ids=ids,
     )
     stack.push_async_callback(background_responses.drain, timeout_s=_SHUTDOWN_S)
-    watch = AccountWatch(accounts, metrics, lambda: models.accounts)
+    watch = AccountWatch(
+        accounts,
+        metrics,
+        lambda: models.accounts,
+        sessions_left_s=lambda: sessions_left_s(book.entries, now_s=clock.unix_s()),
+    )
     await models.load()
     background.spawn(watch.sample(), name="account_watch")
     background.repeat(SAMPLE_INTERVAL_S, watch.sample, name="account_watch")

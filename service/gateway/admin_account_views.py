@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -148,13 +148,13 @@ def view(
         models=models,
         success_rate=round(recent.succeeded / attempts, 4) if attempts else None,
         last_error=recent.last_error,
-        session_expires_at=_session_expires_at(entry),
+        session_expires_at=session_expires_at(entry),
         is_enabled=account.enabled,
         is_changed=is_changed,
     )
 
 
-def _session_expires_at(entry: BookEntry) -> float | None:
+def session_expires_at(entry: BookEntry) -> float | None:
     """About when a studio session ends; None where nobody told when it began."""
     if entry.account.kind is not AccountKind.STUDIO:
         return None
@@ -167,3 +167,10 @@ def _session_expires_at(entry: BookEntry) -> float | None:
             continue
         return began.timestamp() + SESSION_LASTS_S
     return None
+
+
+def sessions_left_s(entries: Iterable[BookEntry], *, now_s: float) -> dict[str, float]:
+    """For each studio account of which it is known: seconds until its session ends, below 0 when it should
+    have ended. `now_s` is Unix time."""
+    ends = {entry.account.name: session_expires_at(entry) for entry in entries}
+    return {name: ends_at_s - now_s for name, ends_at_s in ends.items() if ends_at_s is not None}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from logging import INFO, WARNING
 
 import structlog
@@ -156,8 +156,15 @@ class AccountWatch:
     """Looks at the pool from time to time: gauges, and one log line for each account that changed."""
 
     def __init__(
-        self, accounts: Accounts, metrics: Metrics, configured: Callable[[], Sequence[Account]]
+        self,
+        accounts: Accounts,
+        metrics: Metrics,
+        configured: Callable[[], Sequence[Account]],
+        *,
+        sessions_left_s: Callable[[], Mapping[str, float]] = dict,
     ) -> None:
+        """`sessions_left_s`: seconds until the session of each account ends, where that is known."""
+        self._sessions_left_s = sessions_left_s
         self._accounts = accounts
         self._metrics = metrics
         self._configured = configured
@@ -167,6 +174,7 @@ class AccountWatch:
         """One look: one round trip, whatever the number of accounts."""
         healths = await self._accounts.health(self._configured())
         self._metrics.observe_accounts(healths)
+        self._metrics.observe_sessions(self._sessions_left_s())
         for health in healths:
             before = self._state_by_name.get(health.account_name, "ready")
             if before != health.state:

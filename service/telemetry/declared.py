@@ -241,6 +241,13 @@ class Declared:
         self.account_lease_limit = Family(
             self._gauge("mgw_account_lease_limit", "The account's max_concurrency.", ["account"])
         )
+        self.account_token_expiry_s = Family(
+            self._gauge(
+                "mgw_account_token_expiry_seconds",
+                "Until the account's session ends, about; below 0 when it should have ended.",
+                ["account"],
+            )
+        )
         self.account_cooldowns = Family(
             self._counter(
                 "mgw_account_cooldowns",

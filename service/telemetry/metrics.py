@@ -5,7 +5,7 @@ What is counted stands in `declared.py`, every metric of it; where labels come f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from prometheus_client import generate_latest
 from prometheus_client.openmetrics import exposition as openmetrics
@@ -123,6 +123,14 @@ class Metrics(Declared):
             self.account_lease_limit[name,].set(health.max_concurrency)
             for state in labels.ACCOUNT_STATES:
                 self.account_state[name, state].set(health.state == state)
+
+    def observe_sessions(self, left_s: Mapping[str, float]) -> None:
+        """How long the sessions of accounts last, as far as that is known."""
+        for (name,) in tuple(self.account_token_expiry_s):
+            if name not in left_s:
+                self.account_token_expiry_s.forget(name)
+        for name, seconds in left_s.items():
+            self.account_token_expiry_s[name,].set(seconds)
 
     def _forget_account(self, name: str) -> None:
         self.account_leases.forget(name)

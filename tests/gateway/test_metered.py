@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from structlog.testing import capture_logs
@@ -11,6 +13,8 @@ from service.config import Account, AccountKind, ApiKey
 from service.core.errors import GatewayError, NoAccount, RateLimited
 from service.core.events import Usage
 from service.core.leases import AccountHealth, AccountState, Admission, Lease, Penalty, PenaltyKind, Renewal
+from service.gateway.account_book import BookEntry
+from service.gateway.admin_account_views import sessions_left_s
 from service.gateway.metered import AccountWatch, MeteredAccounts, MeteredLedger, MeteredLimits
 from service.telemetry import labels
 from service.telemetry.metrics import Metrics
@@ -218,3 +222,11 @@ async def test_the_log_says_what_to_do_about_an_account_that_is_out(
     (line,) = lines
     assert (line["event"], line["log_level"]) == ("account_state_changed", level)
     assert words in "".join(line.get("notes", ()))
+
+
+def test_a_session_lasts_a_day_from_its_login_where_that_is_known() -> None:
+    began_s = datetime(2026, 11, 20, 8, 0, tzinfo=UTC).timestamp()
+    web = replace(ONE, name="web", kind=AccountKind.STUDIO, login_time="2026-11-20 08:00 UTC")
+    unknown = replace(web, name="unknown", login_time="04-26 17:00")
+    left_s = sessions_left_s([BookEntry(account=one) for one in (ONE, web, unknown)], now_s=began_s + 3600)
+    assert left_s == {"web": 23 * 3600}

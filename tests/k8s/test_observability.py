@@ -24,7 +24,7 @@ OTHERS = {
 }
 WORDS = {
     *("sum", "max", "min", "count", "by", "on", "and", "or", "absent", "rate", "increase", "changes"),
-    *("histogram_quantile", "predict_linear", "offset"),
+    *("histogram_quantile", "predict_linear", "offset", "unless", "time"),
 }
 
 
