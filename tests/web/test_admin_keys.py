@@ -129,9 +129,7 @@ async def test_name_is_given_once(operator: Operator) -> None:
         pytest.param({"name": "a", "key_sha256": "0" * 64}, "key_sha256", id="a digest"),
     ],
 )
-async def test_what_cannot_be_a_key_is_refused_by_its_field(
-    operator: Operator, body: Any, param: str
-) -> None:
+async def test_what_cannot_be_a_key_is_refused(operator: Operator, body: Any, param: str) -> None:
     status, answer = await operator.call("POST", PATH, body)
     assert (status, answer["error"]["param"]) == (400, param)
 

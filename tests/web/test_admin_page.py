@@ -58,9 +58,7 @@ async def test_every_file_is_served_as_what_it_is_and_once(http: aiohttp.ClientS
             assert await response.read() == b""
 
 
-async def test_files_travel_packed_where_the_browser_takes_that(
-    http: aiohttp.ClientSession, root: str
-) -> None:
+async def test_files_travel_packed_where_that_is_taken(http: aiohttp.ClientSession, root: str) -> None:
     url = f"{root}/admin/assets/index.html"
     for accepted, packed in (("gzip, br", True), ("identity", False), ("gzip;q=0", False)):
         async with http.get(url, headers={"Accept-Encoding": accepted}) as response:
