@@ -10,7 +10,7 @@ import aiohttp
 from service.config import Account
 from service.core.conversation import Media, MediaKind
 from service.core.dialects.openai_chat.stream import StreamDecoder
-from service.core.errors import InvalidRequest, UpstreamTimeout
+from service.core.errors import InvalidRequest, UpstreamTimeout, UpstreamUnavailable
 from service.core.events import Finish, FinishReason, Usage
 from service.core.speech import (
     VOICE_CLONE,
@@ -20,6 +20,7 @@ from service.core.speech import (
     TranscriptionRequest,
 )
 from service.core.upstreams.mimo_platform import CHAT_PATH, decode_error
+from service.core.upstreams.mimo_studio import decode_data
 from service.core.upstreams.speech import (
     TTS_GENERATE_PATH,
     TTS_SAVE_PATH,
@@ -148,20 +149,21 @@ class StudioSpeech:
         voice = request.voice
         if request.model == VOICE_CLONE and voice is not None:
             voice = await self._sample_url(account, request.model, voice)
-        await self._studio.json(
-            "POST", account, TTS_SAVE_PATH, body=encode_studio_save(request, conversation_id)
-        )
+        save = encode_studio_save(request, conversation_id)
+        decode_data(await self._studio.json("POST", account, TTS_SAVE_PATH, body=save))
         body = encode_studio_speech(
             request, conversation_id=conversation_id, message_id=uuid.uuid4().hex, voice=voice
         )
-        task_id = decode_task(await self._studio.json("POST", account, TTS_GENERATE_PATH, body=body))
         try:
+            task_id = decode_task(await self._studio.json("POST", account, TTS_GENERATE_PATH, body=body))
             url = await self._finished(account, task_id)
         finally:
             self._studio.leave_behind(account, conversation_id)
         status, wav = await self._http.fetch("GET", url, headers={}, max_bytes=MAX_AUDIO_BYTES)
         if status not in (200, 206):
-            raise decode_error(status, wav)
+            # The storage speaks here, not the studio: its 401 or 403 says nothing of the session.
+            words = f"The studio's storage answered {status} for the sound."
+            raise UpstreamUnavailable(words, status=status)
         return WholeCall(samples_of(wav) if audio_format is AudioFormat.PCM else wav, audio_format)
 
     async def transcribe(self, account: Account, request: TranscriptionRequest) -> Transcript:

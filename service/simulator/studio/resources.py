@@ -167,6 +167,11 @@ async def put_upload(request: web.Request) -> web.Response:
     """Step two, at the storage: 400 where the bytes do not fit the declared MD5. No session here."""
     world = request.app[WORLD]
     with world.recorded(request, "studio_put") as entry:
+        try:
+            await obey_standing_script(world, request, entry, _worded)
+        except Refusal as refusal:
+            entry.status, entry.outcome = refusal.status, "refused"
+            return refusal.response()
         upload = world.uploads.get(f"{request.scheme}://{request.host}{request.path}")
         content = await request.read()
         status = 404 if upload is None else _checked_put(upload, content, request)
