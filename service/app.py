@@ -266,7 +266,11 @@ async def _wired(
         clock=clock,
         ids=ids,
         policy=_chat_policy(config),
-        allowances=Allowances(loop_guard=config.loop_guard, web_search=config.tools.web_search),
+        allowances=Allowances(
+            loop_guard=config.loop_guard,
+            web_search=config.tools.web_search,
+            text_models=config.media.text_models,
+        ),
     )
     speech = Speech(
         {

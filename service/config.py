@@ -227,6 +227,21 @@ class Tools:
     web_search: WebSearch = WebSearch.OFF
 
 
+class TextModels(StrEnum):
+    """What becomes of media that the asked model does not read. REFUSE: a 400 that says which models do;
+    STAND_IN: one of those answers."""
+
+    REFUSE = "refuse"
+    STAND_IN = "stand_in"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaSettings:
+    """`text_models`: what becomes of media for a model that does not read it."""
+
+    text_models: TextModels = TextModels.REFUSE
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Storage:
     """How long Redis keeps what: 30 days of messages and responses, 7 of reasoning, 29 of batches.
@@ -366,6 +381,7 @@ class Config:
     listen: Listen = Listen()
     timeouts: Timeouts = Timeouts()
     tools: Tools = Tools()
+    media: MediaSettings = MediaSettings()
     storage: Storage = Storage()
     studio: Studio = Studio()
     limits: Limits = Limits()

@@ -107,6 +107,15 @@ def facts_of(model: str) -> ModelFacts:
     return FACTS.get(model) or ModelFacts(model_id=model, media=_ALL_MEDIA)
 
 
+def readers(kinds: Collection[MediaKind], offered: Collection[str], model: str) -> list[str]:
+    """The offered models that read all these media, the best stand-in for `model` first: its successor, then
+    in the table's order, then those that the table does not know."""
+    retired = RETIRED.get(model)
+    order = [*((retired.successor,) if retired else ()), *FACTS, *offered]
+    able = [one for one in dict.fromkeys(order) if one in offered and facts_of(one).media.issuperset(kinds)]
+    return [one for one in able if is_chat_model(one)]
+
+
 def is_chat_model(model: str) -> bool:
     """False for the speech ids that `/v1/models` lists beside the chat models."""
     return not _NOT_FOR_CHAT.search(model)

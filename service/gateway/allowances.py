@@ -1,4 +1,4 @@
-"""What a request may have beyond the answer itself: the loop guard, and MiMo's own web search.
+"""What a request may have beyond the answer itself: the loop guard, MiMo's own web search, a stand-in.
 
 Decided from the request, its API key and the configuration, in this order: the first that says something
 wins. Web search is billed apart, so there the key or the configuration must allow what the request asks for.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from service.config import ApiKey, LoopGuard, WebSearch
+from service.config import ApiKey, LoopGuard, TextModels, WebSearch
 from service.core.conversation import Conversation
 from service.core.errors import InvalidRequest
 from service.core.notes import Note, NoteKind
@@ -25,6 +25,7 @@ class Allowances:
 
     loop_guard: LoopGuard = field(default_factory=LoopGuard)
     web_search: WebSearch = WebSearch.OFF
+    text_models: TextModels = TextModels.REFUSE
 
 
 def with_allowances(

@@ -25,6 +25,7 @@ from service.gateway.holdings import Holdings
 from service.gateway.models import Models
 from service.gateway.ports import Accounts, Clock, Ids, Ledger, Limits, ReasoningMemory, Threads, Upstream
 from service.gateway.reasoning import NoMemory, Recollection
+from service.gateway.stand_ins import stand_in
 from service.gateway.structured import refuse_broken_schema
 from service.gateway.threads import following
 from service.telemetry.record import RequestRecord
@@ -139,14 +140,23 @@ class Chat:
         record.notes += resolution.notes
         if key.models and resolution.model not in key.models and conversation.model not in key.models:
             raise PermissionDenied(f"This API key may not use the model '{resolution.model}'.", param="model")
-        candidates = self.models.accounts_for(resolution.model)
+        model, notes = stand_in(
+            conversation,
+            resolution.model,
+            offered=self.models.offered,
+            key=key,
+            policy=self.allowances.text_models,
+        )
+        record.model = model
+        record.notes += notes
+        candidates = self.models.accounts_for(model)
         if not candidates:
             raise ModelNotFound(conversation.model)
         conversation, notes = with_allowances(conversation, key, self.allowances)
         record.notes += notes
         record.tools_offered = len(conversation.tools)
         record.streams = conversation.streams
-        return replace(conversation, model=resolution.model), candidates
+        return replace(conversation, model=model), candidates
 
 
 class Opening:

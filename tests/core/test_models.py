@@ -19,6 +19,7 @@ from service.core.models import (
     facts_of,
     is_chat_model,
     normalised,
+    readers,
     resolve,
 )
 
@@ -210,3 +211,36 @@ def test_facts_of_known_and_unknown_models() -> None:
     unknown = facts_of("mimo-v9")
     assert (unknown.model_id, unknown.media) == ("mimo-v9", everything)
     assert unknown == replace(facts_of("mimo-v8"), model_id="mimo-v9")
+
+
+@pytest.mark.parametrize(
+    ("model", "kinds", "offered", "found"),
+    [
+        pytest.param(
+            "mimo-v2.5-pro", {MediaKind.IMAGE}, OFFERED, [PRO, FLASH, ULTRA], id="its successor first"
+        ),
+        pytest.param("mimo-v2-flash", {MediaKind.VIDEO}, OFFERED, [FLASH, PRO, ULTRA], id="of its own kind"),
+        pytest.param("mimo-v2-flash", {MediaKind.AUDIO}, (PRO,), [PRO], id="what is offered"),
+        pytest.param("mimo-v2.5-pro", {MediaKind.IMAGE}, ("mimo-v2-pro",), [], id="none"),
+        pytest.param(
+            "mimo-v2.5-pro", {MediaKind.IMAGE}, ("mimo-v3", PRO), [PRO, "mimo-v3"], id="new ones last"
+        ),
+        pytest.param("mimo-v2.5-pro", {MediaKind.AUDIO}, ("mimo-v2.5-asr",), [], id="no speech model"),
+    ],
+)
+def test_models_that_read_in_place_of_another(
+    model: str, kinds: set[MediaKind], offered: tuple[str, ...], found: list[str]
+) -> None:
+    assert readers(kinds, offered, model) == found
+
+
+def test_the_table_says_what_the_models_page_says() -> None:
+    """mimo-api.md 1.2: context and output of each, and which read media."""
+    everything = {MediaKind.IMAGE, MediaKind.AUDIO, MediaKind.VIDEO}
+    for model in (PRO, FLASH, ULTRA, "mimo-v2.5"):
+        assert facts_of(model).media == everything
+    for model in ("mimo-v2.5-pro", "mimo-v2-pro", "mimo-v2-flash"):
+        assert facts_of(model).media == set()
+    assert {(facts.context_tokens, facts.max_output_tokens) for facts in FACTS.values()} == {
+        (1 << 20, 1 << 17)
+    }

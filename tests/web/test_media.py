@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from service.config import Security
+from service.config import MediaSettings, Security, TextModels
 from service.simulator import SimulatorOptions
 from service.simulator.options import CURRENT_MODELS, V25_MODELS
 from tests.web.rig import Rig, Start
@@ -133,8 +133,25 @@ async def test_an_image_for_a_text_model_is_400_and_never_404(start: Start, dial
     async with start("platform", options=WITH_TEXT_MODEL) as rig:
         status, answer = await post(rig, *images(DATA_URL, TEXT_MODEL)[dialect])
         assert status == 400, answer
-        assert f"{TEXT_MODEL} does not take image input" in answer
+        assert f"{TEXT_MODEL} does not take image input. These models do: mimo-v2.6-pro" in answer
+        assert ("messages[0].content[0]", "input[0].content[0]", "messages.0.content.0")[dialect] in answer
         assert not seen(rig, "chat_completions")
+        await rig.nothing_is_held()
+
+
+@DIALECTS
+async def test_an_image_for_a_text_model_is_read_by_a_stand_in_where_that_is_wished(
+    start: Start, dialect: int
+) -> None:
+    wished = MediaSettings(text_models=TextModels.STAND_IN)
+    async with start("platform", options=WITH_TEXT_MODEL, media=wished) as rig:
+        path, body = images(DATA_URL, TEXT_MODEL)[dialect]
+        async with rig.http.post(rig.url(path), json=body) as response:
+            assert response.status == 200, await response.text()
+            assert "does not read image: mimo-v2.6-" in response.headers["X-Mimo-Gateway-Notes"]
+            assert (await response.json())["model"].startswith("mimo-v2.6-")
+        (sent,) = seen(rig, "chat_completions")
+        assert sent.body["model"].startswith("mimo-v2.6-")
 
 
 async def test_the_same_image_is_uploaded_once_for_each_account(start: Start) -> None:
@@ -201,6 +218,17 @@ async def test_an_image_in_a_tool_result_is_moved_behind_it(start: Start, dialec
         *_, result, after = sent.body["messages"]
         assert (result["role"], type(result["content"]), after["role"]) == ("tool", str, "user")
         assert [part["type"] for part in after["content"]] == ["text", "image_url"]
+
+
+@DIALECTS
+async def test_an_image_in_a_tool_result_is_attached_in_the_studio(start: Start, dialect: int) -> None:
+    async with start("studio") as rig:
+        status, answer = await post(rig, *(chat_result, responses_result, messages_result)[dialect]())
+        assert status == 200, answer
+        (sent,) = seen(rig, "studio_chat")
+        (media,) = sent.body["multiMedias"]
+        assert (media["mediaType"], media["name"]) == ("image", "image-1.png")
+        assert "[image" in sent.body["query"], "a mark says where it stood"
 
 
 # --- files --------------------------------------------------------------------------------------------------

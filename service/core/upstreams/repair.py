@@ -150,7 +150,7 @@ def with_media_the_model_reads(
             return media
         return Text(text=f"[{media.kind} left out: this model does not read it]")
 
-    now_from = _after_last_answer(conversation.turns)
+    now_from = len(conversation.turns) - len(turns_since_answer(conversation.turns))
     for media in (media for turn in conversation.turns[now_from:] for media in media_of(turn)):
         if media.kind not in facts.media:
             raise InvalidRequest(
@@ -169,8 +169,9 @@ def with_media_the_model_reads(
     return replace(conversation, turns=(*past, *conversation.turns[now_from:]))
 
 
-def _after_last_answer(turns: tuple[Turn, ...]) -> int:
-    return max((i + 1 for i, turn in enumerate(turns) if turn.role is Role.ASSISTANT), default=0)
+def turns_since_answer(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
+    """What the client has just sent: the turns behind the assistant's last one."""
+    return turns[max((i + 1 for i, turn in enumerate(turns) if turn.role is Role.ASSISTANT), default=0) :]
 
 
 def with_media_outside_results(conversation: Conversation) -> Conversation:
