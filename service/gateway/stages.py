@@ -9,8 +9,10 @@ from service.core.conversation import Conversation, ToolChoiceMode
 from service.core.cuts import SingleCall, StopSequences
 from service.core.loops import LoopGuard, LoopPolicy
 from service.core.mimoml.sieve import Sieve, SievePolicy
+from service.core.orphans import OrphanCloser
 from service.core.pipeline import Stage
 from service.core.promotion import ReasoningAsText
+from service.core.upstreams.mimo_platform import takes_stop
 from service.core.web_search import WEB_SEARCH, source_filter
 
 
@@ -22,9 +24,9 @@ def stages_for(
     offers_tools: bool,
     shows_lone_reasoning: bool = False,
 ) -> list[Stage]:
-    """The sieve where tools were offered (leaks happen on the platform too), then the cuts the wire cannot
-    make."""
-    stages: list[Stage] = []
+    """A stray end of thinking is dropped first; then the sieve where tools were offered (leaks happen on the
+    platform too), then the cuts the wire cannot make."""
+    stages: list[Stage] = [OrphanCloser()] if conversation.uses_sieve else []
     is_studio = kind is AccountKind.STUDIO
     calls_tools = bool(conversation.tools) and conversation.tool_choice.mode is not ToolChoiceMode.NONE
     if calls_tools and conversation.uses_sieve and (offers_tools or not is_studio):
@@ -36,7 +38,7 @@ def stages_for(
     if conversation.guards_loops:
         stages.append(LoopGuard(LoopPolicy(max_reasoning_tokens=conversation.max_reasoning_tokens)))
     sampling = conversation.sampling
-    if sampling.stop and (is_studio or sampling.reports_stop):
+    if sampling.stop and (is_studio or not takes_stop(sampling)):
         stages.append(StopSequences(sampling.stop))
     if (sites := source_filter(conversation.extra.get(WEB_SEARCH))) is not None:
         stages.append(sites)

@@ -165,3 +165,15 @@ async def test_thinking_alone_is_shown_as_text_by_policy(start: Start, path: str
         answer = await post(rig, path, 'Hello [[sim: say="Hi." reasoning="A greeting."]]', streams=False)
         assert shown_text(path, answer) == "Hi."
         assert counted(rig) == 1
+
+
+@pytest.mark.parametrize("streams", STREAMS)
+async def test_more_stop_sequences_than_mimo_takes_are_found_here(rig: Rig, streams: bool) -> None:
+    text = 'Count [[sim: say="one two three four five six"]]'
+    request = body(CHAT, text, stop=["1", "2", "3", "4", " five"], stream=streams)
+    async with rig.http.post(rig.url(CHAT), json=request) as response:
+        assert response.status == 200
+        raw = await response.read()
+    assert b"four" in raw
+    assert b"five" not in raw
+    assert b'"finish_reason":"stop"' in raw

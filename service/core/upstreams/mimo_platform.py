@@ -81,7 +81,7 @@ def encode_request(conversation: Conversation) -> PlatformRequest:
         "tool_choice": "auto" if tools else None,
         "thinking": _thinking(conversation),
         "response_format": _response_format(conversation),
-        **_sampling(in_range(conversation.sampling, facts, notes), notes),
+        **_sampling(in_range(conversation.sampling, facts, notes)),
         "stream": conversation.streams,
     }
     notes += left_out(conversation.extra)
@@ -169,17 +169,20 @@ def _response_format(conversation: Conversation) -> dict[str, str] | None:
     return {"type": "json_object"}
 
 
-def _sampling(sampling: Sampling, notes: list[str]) -> dict[str, object]:
-    stop = () if sampling.reports_stop else sampling.stop
-    if len(stop) > MAX_STOP_SEQUENCES:
-        notes.append(Note(f"stop was cut to {MAX_STOP_SEQUENCES} sequences", NoteKind.VALUE_CHANGED))
+def takes_stop(sampling: Sampling) -> bool:
+    """Whether the wire is told the stop sequences. It takes four and does not say which one it met: what it
+    is not told the gateway finds itself."""
+    return not sampling.reports_stop and len(sampling.stop) <= MAX_STOP_SEQUENCES
+
+
+def _sampling(sampling: Sampling) -> dict[str, object]:
     return {
         "max_completion_tokens": sampling.max_output_tokens,
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
         "frequency_penalty": sampling.frequency_penalty,
         "presence_penalty": sampling.presence_penalty,
-        "stop": list(stop[:MAX_STOP_SEQUENCES]) or None,
+        "stop": (list(sampling.stop) or None) if takes_stop(sampling) else None,
     }
 
 
@@ -227,4 +230,5 @@ __all__ = [
     "decode_models",
     "decoder_for",
     "encode_request",
+    "takes_stop",
 ]

@@ -42,7 +42,7 @@ from service.core.json_body import (
 )
 from service.core.web_search import WEB_SEARCH
 
-MAX_STOP_SEQUENCES = 4
+MAX_STOP_SEQUENCES = 64  # OpenAI and MiMo take four; the gateway finds more by itself
 
 _READ = frozenset(
     (
@@ -129,7 +129,7 @@ def _sampling(body: Mapping[str, object]) -> Sampling:
 
 
 def _stop(value: object) -> tuple[str, ...]:
-    """A string or up to four of them; empty ones, which would stop at once, are dropped."""
+    """A string or a list of them; empty ones, which would stop at once, are dropped."""
     if value is None:
         return ()
     sequences = [value] if type(value) is str else value

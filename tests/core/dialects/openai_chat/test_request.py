@@ -156,7 +156,7 @@ def test_an_agent_s_request_of_the_reference_page() -> None:
         ),
         pytest.param({"stop": 5}, "stop", id="stop a number"),
         pytest.param({"stop": ["a", 5]}, "stop[1]", id="a stop sequence that is a number"),
-        pytest.param({"stop": list("abcde")}, "stop", id="five stop sequences"),
+        pytest.param({"stop": ["a"] * 65}, "stop", id="stop sequences without end"),
         pytest.param({"response_format": "json"}, "response_format", id="response_format a string"),
         pytest.param({"response_format": {}}, "response_format.type", id="response_format without a type"),
         pytest.param(
@@ -240,6 +240,7 @@ def test_a_body_that_is_no_json_is_refused() -> None:
         pytest.param(
             {"stop": ["a", "", "b"]}, Sampling(stop=("a", "b")), id="several, the empty one dropped"
         ),
+        pytest.param({"stop": list("abcde")}, Sampling(stop=tuple("abcde")), id="more than OpenAI takes"),
         pytest.param({"stop": None, "temperature": None}, Sampling(), id="null is nothing said"),
     ],
 )
