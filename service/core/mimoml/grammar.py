@@ -240,6 +240,8 @@ class Vocabulary:
         """Is there a tag of this vocabulary at `position`, an opening bracket? `is_final`: no more comes."""
         if self._is_none(text, position) is not None:
             return Answer.NO
+        if self._is_none(text[position : position + 4].translate(ASCII), 0) is not None:
+            return Answer.NO
         following = text[position + 1 : position + 2]
         if following > "\x7f" and ord(following) not in ASCII:
             return Answer.NO

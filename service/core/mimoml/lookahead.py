@@ -49,7 +49,3 @@ class Lookahead:
         if end - position == _MAX_LAYOUT:
             return None
         return self.at(STRUCTURE, text, end) if text[end] in OPEN_BRACKETS else Answer.NO
-
-    def goes_on(self, text: str, more: str) -> bool:
-        """Whether `more`, with which `text` now ends, surely leaves open what was asked."""
-        return self.asked is not None and self.asked.goes_on(text, self.asked_at, more)

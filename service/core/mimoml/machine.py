@@ -72,10 +72,11 @@ class Machine(TextModes):
     def goes_on(self, text: str, *, is_reasoning: bool) -> bool:
         """Take `text` in if it only goes on with a tag that is being spelled out: nothing leaves. Else False,
         and nothing happened."""
-        if self._ahead.asked is None or is_reasoning is not self._is_reasoning:
+        asked = self._ahead.asked
+        if asked is None or is_reasoning is not self._is_reasoning:
             return False
         buffer = self._buffer + text
-        if not self._ahead.goes_on(buffer, text):
+        if not asked.goes_on(buffer, self._ahead.asked_at, text):
             return False
         self._buffer = buffer
         if self._fed is not None:

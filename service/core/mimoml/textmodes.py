@@ -32,19 +32,23 @@ class TextModes(JSONModes):
             if self._is_fresh and not self._is_reasoning and self._whole_begins():
                 return
             position = self._position
-        found = context.scan(limit, position)
+        found, answer = self._next_tag(limit, position, context)
         if found > position:
             self._say(found, is_tracked=True)
-            return
-        if limit[found] == "T":
-            self._line_begins(context)
-            return
-        answer = self._recognise(STARTERS, found)
         if isinstance(answer, Tag):
             self._tag_in_text(answer, context)
-        elif answer is Answer.NO:
+        elif found < len(limit) and limit[found] == "T":
+            self._line_begins(context)
+
+    def _next_tag(self, limit: str, position: int, context: Context) -> tuple[int, Tag | Answer]:
+        """The next tag, or what may become one, or "T" at the start of a line: where, and what it is."""
+        while (found := context.scan(limit, position)) < len(limit) and limit[found] != "T":
+            answer = self._recognise(STARTERS, found)
+            if answer is not Answer.NO:
+                return found, answer
             context.skip()
-            self._say(found + 1, is_tracked=True)
+            position = found + 1
+        return found, Answer.NO
 
     def _tag_in_text(self, tag: Tag, context: Context) -> None:
         is_line_start = context.is_line_start

@@ -168,23 +168,24 @@ class ValueReader:
         return position
 
     def _text(self, text: str, position: int) -> int:
-        match = self._search.search(text, position)
-        if match is None:
-            self._give_text(text[position:])
-            return len(text)
-        found = match.start()
+        answer: Tag | Answer = Answer.NO
+        found = position
+        while (match := self._search.search(text, found)) is not None:
+            found = match.start()
+            if text[found] == "&" or (answer := self._ahead.at(STRUCTURE, text, found)) is not Answer.NO:
+                break
+            found += 1
+        else:
+            found = len(text)
         if found > position:
             self._give_text(text[position:found])
-        if text[found] == "&":
-            return self._entity(text, found)
-        answer = self._ahead.at(STRUCTURE, text, found)
         if answer is Answer.MAYBE:
             self._waits = True
-            return found
-        if isinstance(answer, Tag):
+        elif isinstance(answer, Tag):
             return self._tag(answer, text, found)
-        self._give_text(text[found])
-        return found + 1
+        elif match is not None:
+            return self._entity(text, found)
+        return found
 
     def _entity(self, text: str, position: int) -> int:
         match = ENTITY.match(text, position)
