@@ -143,7 +143,7 @@ class Declared:
                 "What of a request had to be left out or changed for the wire, by what was done.",
                 ["from", "to", "kind"],
             ),
-            *(labels.GENERATION_ROUTES, labels.WIRES, labels.NOTE_KINDS),
+            *(labels.CHAT_ROUTES, labels.WIRES, labels.NOTE_KINDS),
         )
         self.auth_failures = Family(
             self._counter("mgw_auth_failures", "Requests without a valid API key.", ["reason"]),

@@ -8,7 +8,9 @@ from service.core.errors import Kind
 from service.core.models import FACTS, RETIRED
 from service.core.notes import NoteKind
 
-GENERATION_ROUTES: Final = ("chat", "responses", "messages", "speech", "transcriptions")
+CHAT_ROUTES: Final = ("chat", "responses", "messages")
+SOUND_ROUTES: Final = ("speech", "transcriptions")
+GENERATION_ROUTES: Final = (*CHAT_ROUTES, *SOUND_ROUTES)
 WIRES: Final = ("platform", "studio")
 ATTEMPTS: Final = ("1", "2", "3")
 LEASE_EVENTS: Final = ("granted", "refused", "renewed", "released", "expired", "lost")
@@ -73,6 +75,11 @@ def model_label(model: str) -> str:
     if model in MODELS:
         return model
     return "other" if model else "none"
+
+
+def model_of(route: str, model: str) -> str:
+    """The same for one request. Speech has models of its own, which the table has not."""
+    return ("other" if model else "none") if route in SOUND_ROUTES else model_label(model)
 
 
 def redis_op(operation: str) -> str:

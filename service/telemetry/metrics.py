@@ -31,14 +31,15 @@ class Metrics(Declared):
         """Book one finished request."""
         if self.also is not None:
             self.also(record)
-        model = labels.model_label(record.model)
+        model = labels.model_of(record.route, record.model)
         stream = "true" if record.streams else "false"
         self.requests[record.route, model, stream, record.outcome, str(record.status)].inc()
         if record.is_cancelled:
             self.disconnects[record.disconnect_phase,].inc()
         if not record.model:
             return
-        self.duration_s[record.route, model, stream].observe(duration_s, record.trace.exemplar)
+        if record.route in labels.GENERATION_ROUTES:  # an item of a batch has nobody waiting for it
+            self.duration_s[record.route, model, stream].observe(duration_s, record.trace.exemplar)
         self._observe_stream(record, model, duration_s)
         self._observe_attempts(record)
         self._observe_reasoning(record)
@@ -56,7 +57,7 @@ class Metrics(Declared):
         self.first_token_s[record.route, model].observe(first_s, record.trace.exemplar)
         if record.wire:
             self.stream_gap_s[record.wire,].observe(record.longest_gap_s)
-        if record.usage is not None and record.usage.output_tokens > 1:
+        if record.route in labels.CHAT_ROUTES and record.usage is not None and record.usage.output_tokens > 1:
             per_token_s = max(duration_s - first_s, 0.0) / (record.usage.output_tokens - 1)
             self.output_token_s[record.route, model].observe(per_token_s)
 
@@ -76,7 +77,7 @@ class Metrics(Declared):
             self.retries_refused.inc(record.retries_refused)
 
     def _observe_notes(self, record: RequestRecord) -> None:
-        if record.wire and record.route in labels.GENERATION_ROUTES:
+        if record.wire and record.route in labels.CHAT_ROUTES:
             for note in record.notes:
                 if isinstance(note, Note):
                     self.translation_warnings[record.route, record.wire, note.kind].inc()

@@ -37,7 +37,7 @@ from opentelemetry.trace import (
 from opentelemetry.trace.status import Status, StatusCode
 
 from service import __version__
-from service.telemetry.labels import GENERATION_ROUTES
+from service.telemetry.labels import CHAT_ROUTES
 from service.telemetry.record import AttemptRecord, RequestRecord
 from service.telemetry.trace import Trace, continued
 
@@ -211,7 +211,7 @@ def _name(record: RequestRecord) -> str:
 
 
 def _operation(record: RequestRecord) -> str:
-    return "chat" if record.route in (*GENERATION_ROUTES, "batches") else record.route
+    return "chat" if record.route in (*CHAT_ROUTES, "batches") else record.route
 
 
 def _attempts(record: RequestRecord, ended_s: float) -> list[AttemptRecord]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import string
+from collections.abc import Iterator
 from itertools import product
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from service.core.dialects.anthropic_messages import errors as anthropic_messages
 from service.core.dialects.openai_chat import errors as openai_chat
 from service.core.dialects.openai_responses import errors as openai_responses
-from service.core.errors import Kind
+from service.core.errors import GatewayError, Kind
 from service.core.events import Usage
 from service.core.leases import AccountHealth, AccountState
 from service.core.models import FACTS
@@ -21,65 +22,106 @@ from service.telemetry.record import AttemptRecord, RequestRecord
 from service.web.routes import route_name
 
 MAX_LINES = 3000
-ACCOUNTS = 20
-STATUSES = (openai_chat.STATUS, openai_responses.STATUS, anthropic_messages.STATUS)
-CLIENT = {"invalid_request", "unauthenticated", "permission_denied", "not_found", "model_not_found"}
-LIMITED = {"rate_limited", "upstream_rate_limited"}
-USAGE = Usage(input_tokens=10, output_tokens=10, is_estimated=True)
+ACCOUNTS = 10
+MODELS = (*FACTS, "a-model-of-next-year")
+USAGE = Usage(input_tokens=10, output_tokens=10, searches=1, is_estimated=True)
+# What a request can end with before it is known which model is meant, and only then; or only afterwards.
+BEFORE = {Kind.UNAUTHENTICATED, Kind.NOT_FOUND, Kind.METHOD_NOT_ALLOWED, Kind.BODY_TOO_LARGE}
+AFTER = {
+    Kind.RATE_LIMITED,
+    Kind.NO_ACCOUNT,
+    Kind.MODEL_NOT_FOUND,
+    Kind.CONTEXT_OVERFLOW,
+    Kind.CONTENT_FILTERED,
+}
+AFTER |= {kind for kind in Kind if kind.startswith("upstream")}
+STATUS = {"responses": openai_responses.STATUS, "messages": anthropic_messages.STATUS}
+OTHER_ROUTES = ("count_tokens", "models", "batches", "files", "admin", "ops", "other")
+
+
+def error_classes() -> dict[Kind, type[GatewayError]]:
+    """One class for each kind, for its origin."""
+    found, classes = {}, [GatewayError]
+    while classes:
+        one = classes.pop()
+        found[one.kind] = one
+        classes += one.__subclasses__()
+    return found
+
+
+CLASSES = error_classes()
 
 
 def lines(metrics: Metrics) -> int:
     return sum(not line.startswith(b"#") for line in metrics.render().splitlines())
 
 
-def endings() -> set[tuple[str, str]]:
-    """Every pair of outcome and code that the dialects' tables allow."""
-
-    def outcome(kind: Kind) -> str:
-        if kind in LIMITED:
-            return "limited"
-        if kind.startswith("upstream") or kind is Kind.CONTENT_FILTERED:
-            return "upstream_error"
-        return "client_error" if kind in CLIENT else "gateway_error"
-
-    told = {(outcome(kind), str(status[kind])) for kind in Kind for status in STATUSES}
-    return told | {("ok", "200"), ("truncated", "200"), ("cancelled", "499")}
+def a_record(route: str, model: str, *, streams: bool = False) -> RequestRecord:
+    told = RequestRecord(request_id="r", route=route, started_at_s=100.0, status=200, model=model)
+    told.streams, told.wire = streams, "platform" if model else ""
+    return told
 
 
 def answered(model: str, *, streams: bool = True, route: str = "chat") -> RequestRecord:
-    return RequestRecord(
-        request_id="r",
-        route=route,
-        started_at_s=100.0,
-        status=200,
-        model=model,
-        wire="platform",
-        streams=streams,
-        first_event_at_s=100.5,
-        usage=USAGE,
-    )
+    told = a_record(route, model, streams=streams)
+    told.first_event_at_s, told.usage, told.connect_s, told.sieve_held_chars = 100.5, USAGE, 0.1, 5
+    return told
+
+
+def failed(route: str, model: str, kind: Kind, *, streams: bool = False) -> RequestRecord:
+    told = a_record(route, model, streams=streams)
+    told.status = STATUS.get(route, openai_chat.STATUS)[kind]
+    told.error = CLASSES[kind].__new__(CLASSES[kind])
+    GatewayError.__init__(told.error, "words", code="tool_choice_unmet")
+    return told
+
+
+def left(route: str, model: str, *, streams: bool = False) -> RequestRecord:
+    told = a_record(route, model, streams=streams)
+    told.status, told.is_cancelled = 499, True
+    return told
+
+
+def endings(route: str, *, streams: bool) -> Iterator[RequestRecord]:
+    """Every way in which a request of the route may end."""
+    yield left(route, "")
+    for kind in set(Kind) - AFTER:
+        yield failed(route, "", kind)
+    for model in MODELS:
+        for is_stream in (True, False) if streams else (False,):
+            yield answered(model, streams=is_stream, route=route)
+            yield left(route, model, streams=is_stream)
+            for kind in set(Kind) - BEFORE:
+                yield failed(route, model, kind, streams=is_stream)
+        if streams:
+            told = failed(route, model, Kind.UPSTREAM_PROTOCOL, streams=True)
+            told.first_event_at_s, told.status = 101.0, 200
+            yield told
 
 
 def all_that_can_be() -> Metrics:
     """The busiest process there is: every route, model, ending, attempt and state was met."""
     metrics = Metrics()
-    models = [*FACTS, "a-model-of-next-year"]
-    for route, model, streams in product(labels.GENERATION_ROUTES, models, (True, False)):
-        metrics.observe(answered(model, streams=streams, route=route), duration_s=1.6)
-        metrics.cost[labels.model_label(model),].inc()
-        for outcome, code in endings():
-            for label in (labels.model_label(model), "none"):
-                metrics.requests[route, label, str(streams).lower(), outcome, code].inc()
-    for route, (outcome, code) in product(("models", "batches", "files", "admin", "other"), endings()):
-        metrics.requests[route, "none", "false", outcome, code].inc()
+    for route in (*labels.GENERATION_ROUTES, "batches"):
+        for told in endings(route, streams=route not in ("batches", "transcriptions")):
+            metrics.observe(told, duration_s=1.6)
+    for route in OTHER_ROUTES:
         metrics.inflight[route,].inc()
-    for wire, kind in product(labels.WIRES, Kind):
-        attempt = AttemptRecord(account="a", wire=wire, result=str(kind), duration_s=0.1)
+        for kind in set(Kind) - AFTER:
+            metrics.observe(failed(route, "", kind), duration_s=0.1)
+        metrics.observe(a_record(route, ""), duration_s=0.1)
+    for model in MODELS:
+        metrics.cost[labels.model_label(model),].inc()
+    for wire, result in product(labels.WIRES, labels.ATTEMPT_RESULTS):
         told = answered("mimo-v2.6-pro")
-        told.attempts = [attempt] * 9
+        told.attempts = [AttemptRecord(account="a", wire=wire, result=result, duration_s=0.1)] * 9
+        told.wire = wire
         metrics.observe(told, duration_s=1)
-    states = [AccountHealth(account_name=f"account-{n}", state=AccountState.READY) for n in range(ACCOUNTS)]
-    metrics.observe_accounts(states)
+    names = [f"account-{number}" for number in range(ACCOUNTS)]
+    metrics.observe_accounts([AccountHealth(account_name=name, state=AccountState.READY) for name in names])
+    metrics.observe_sessions(dict.fromkeys(names, 60.0))
+    for name, reason in product(names, ("rate_limited", "unavailable")):
+        metrics.account_cooldowns[name, reason].inc()
     return metrics
 
 

@@ -53,9 +53,10 @@ import builtins, sys
 from pathlib import Path
 real, ours = builtins.__import__, set()
 def watched(name, globals=None, *rest, **more):
-    if name.partition(".")[0] == "opentelemetry" and (globals or {}).get("__name__", "").startswith("service"):
-        ours.add(globals["__name__"])
-    if name.partition(".")[0] == "opentelemetry" and HIDES:
+    is_theirs, importer = name.partition(".")[0] == "opentelemetry", (globals or {}).get("__name__", "")
+    if is_theirs and importer.startswith("service"):
+        ours.add(importer)
+    if is_theirs and HIDES:
         raise ModuleNotFoundError(name)
     return real(name, globals, *rest, **more)
 builtins.__import__ = watched
