@@ -214,6 +214,13 @@ JSON_SCHEMA = {"type": "json_schema", "schema": SCHEMA}
         pytest.param(
             {"thinking": {"type": "between_tools"}}, "thinking", Thinking.ENABLED, id="between tools"
         ),
+        pytest.param(
+            {"thinking": {"type": "enabled", "budget_tokens": 0}},
+            "thinking",
+            Thinking.DISABLED,
+            id="a budget of nothing",
+        ),
+        pytest.param({"reasoning_effort": "none"}, "thinking", Thinking.DISABLED, id="OpenAI's way"),
         pytest.param({"output_config": {"effort": "high"}}, "effort", "high", id="effort"),
         pytest.param(
             {

@@ -154,6 +154,7 @@ def test_choice_that_cannot_be_kept_has_a_note(value: object, tools: list[dict[s
         pytest.param({"type": "friend"}, "tool_choice.type", id="unknown type"),
         pytest.param({"type": "function"}, "tool_choice.name", id="no name"),
         pytest.param({"type": "function", "name": "ghost"}, "tool_choice", id="not declared"),
+        pytest.param({"type": "web_search"}, "tool_choice", id="a search that is not declared"),
         pytest.param({"type": "allowed_tools", "mode": "none"}, "tool_choice.mode", id="mode"),
         pytest.param({"type": "allowed_tools", "tools": [7]}, "tool_choice.tools[0]", id="an allowed tool"),
     ],
