@@ -9,9 +9,9 @@ must be:
     p <= 256                  the larger of 1024 and 6 p    32768
     p <= 1984                 4 p                           32768
 
-Loose is text inside a code fence, a table's row, or data without blanks (base64), and the arguments of
-calls: there long regular pieces are meant at times. So a loop in plain text ends within 8 KB of its
-beginning.
+Loose is text inside a code fence, indented code, a table's row, or data without blanks (base64), the
+arguments of calls, and an answer that was asked for as JSON: there long regular pieces are meant at times.
+So a loop in plain text ends within 8 KB of its beginning.
 
 How it is found, in bounded memory and linear time: each channel keeps its last 8 KB. After every 256
 characters (positions of the text, not of the reads: any cut of the input ends at the same character), the
@@ -19,13 +19,15 @@ last 48 characters are searched backwards in the window; the distance to where t
 candidate for p, tried by comparing two slices. At most 32 candidates are tried, the smallest first. A loop
 longer than the window is a count of steps at which the whole window had the same period.
 
-Equal calls in a row are a loop too: the fifth call with the same name and arguments ends the answer.
+Calls that come again are a loop too: the fifth call with the same name and arguments in a row ends the
+answer, and so does the fourth round of up to eight different ones.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+from collections import deque
 from dataclasses import dataclass
 
 from service.core.events import (
@@ -46,19 +48,24 @@ STEP_CHARS = 256
 MAX_PERIOD_CHARS = 1984  # four of them, found at the next step, are still within 8 KB
 LOOSE_RUN_CHARS = 4 * WINDOW_CHARS
 MAX_EQUAL_CALLS = 5
+MAX_ROUND_CALLS = 8
+MAX_ROUNDS = 4
 CHARS_PER_TOKEN = 4
 _NEEDLE_CHARS = 48
 _MAX_CANDIDATES = 32
 _SHORTEST_RUN_CHARS = 1024
 _FENCE = re.compile(r" {0,3}(?:```|~~~)")
+# A table's row; code that is indented, which a list's items are too.
+_LOOSE_LINE = re.compile(r"[ \t]*\||[ \t]{8}|(?: {4}|\t)[ \t]*[^\s*+\-\d]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoopPolicy:
     """`max_reasoning_tokens` None: thinking may take as long as the model likes. Estimated, not the
-    upstream's."""
+    upstream's. `expects_data`: the answer was asked for as JSON."""
 
     max_reasoning_tokens: int | None = None
+    expects_data: bool = False
 
 
 class _Channel:
@@ -70,7 +77,7 @@ class _Channel:
         self._step_chars = 0
         self._is_always_loose = is_always_loose
         self._in_fence = False
-        self._in_table = False
+        self._in_loose_line = False
         self._line = ""
         self._whole_period = 0
         self._run_chars = 0
@@ -110,7 +117,7 @@ class _Channel:
         return max(_SHORTEST_RUN_CHARS, 6 * period) if period <= 256 else 4 * period
 
     def _is_loose(self) -> bool:
-        if self._is_always_loose or self._in_fence or self._in_table:
+        if self._is_always_loose or self._in_fence or self._in_loose_line:
             return True
         recent = self._window[-STEP_CHARS:]
         return not any(sign.isspace() for sign in recent) and recent.isascii() and _looks_like_data(recent)
@@ -121,11 +128,11 @@ class _Channel:
         for line in whole:
             if _FENCE.match(self._line + line[:8]):
                 self._in_fence = not self._in_fence
-            self._in_table = (self._line + line[:8]).lstrip().startswith("|")
+            self._in_loose_line = _LOOSE_LINE.match(self._line + line[:8]) is not None
             self._line = ""
         self._line = (self._line + last[:8])[:8]
-        if self._line.strip():
-            self._in_table = self._line.lstrip().startswith("|")
+        if self._line.strip() or len(self._line) == 8:
+            self._in_loose_line = _LOOSE_LINE.match(self._line) is not None
 
 
 def _looks_like_data(text: str) -> bool:
@@ -164,12 +171,11 @@ def _run(window: str, period: int, known_chars: int) -> int:
 
 
 class _Calls:
-    """Counts calls in a row that are equal by name and arguments."""
+    """The last calls, by name and arguments."""
 
     def __init__(self) -> None:
         self._digest = hashlib.blake2b(digest_size=16)
-        self._last = b""
-        self._equal = 0
+        self._last: deque[bytes] = deque(maxlen=MAX_ROUND_CALLS * MAX_ROUNDS)
 
     def start(self, name: str) -> None:
         self._digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass") + b"\0", digest_size=16)
@@ -179,10 +185,12 @@ class _Calls:
 
     def is_loop(self) -> bool:
         """The call is complete: whether it was one too many."""
-        digest = self._digest.digest()
-        self._equal = self._equal + 1 if digest == self._last else 1
-        self._last = digest
-        return self._equal >= MAX_EQUAL_CALLS
+        self._last.append(self._digest.digest())
+        last = tuple(self._last)
+        if len(last) >= MAX_EQUAL_CALLS and len(set(last[-MAX_EQUAL_CALLS:])) == 1:
+            return True
+        rounds = ((last[-period:], last[-period * MAX_ROUNDS :]) for period in range(2, MAX_ROUND_CALLS + 1))
+        return any(len(set(one)) > 1 and several == one * MAX_ROUNDS for one, several in rounds)
 
 
 class LoopGuard:
@@ -190,7 +198,7 @@ class LoopGuard:
 
     def __init__(self, policy: LoopPolicy) -> None:
         self._policy = policy
-        self._text = _Channel()
+        self._text = _Channel(is_always_loose=policy.expects_data)
         self._reasoning = _Channel()
         self._arguments = _Channel(is_always_loose=True)
         self._calls = _Calls()

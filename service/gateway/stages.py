@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from service.config import AccountKind
-from service.core.conversation import Conversation, ToolChoiceMode
+from service.core.conversation import Conversation, ResponseFormatKind, ToolChoiceMode
 from service.core.cuts import SingleCall, StopSequences
 from service.core.loops import LoopGuard, LoopPolicy
 from service.core.mimoml.sieve import Sieve, SievePolicy
@@ -36,7 +36,11 @@ def stages_for(
     if calls_tools and not conversation.tool_choice.allows_parallel:
         stages.append(SingleCall())
     if conversation.guards_loops:
-        stages.append(LoopGuard(LoopPolicy(max_reasoning_tokens=conversation.max_reasoning_tokens)))
+        policy_of_loops = LoopPolicy(
+            max_reasoning_tokens=conversation.max_reasoning_tokens,
+            expects_data=conversation.response_format.kind is not ResponseFormatKind.TEXT,
+        )
+        stages.append(LoopGuard(policy_of_loops))
     sampling = conversation.sampling
     if sampling.stop and (is_studio or not takes_stop(sampling)):
         stages.append(StopSequences(sampling.stop))

@@ -61,6 +61,7 @@ LOOPS = {
     "one sign": "!",
     "a thought": "Wait, let me look at that once more. Actually, the file is fine.\n\n",
     "a list item": "- Update the documentation of the function\n",
+    "an item of an inner list": "    - Update the documentation of the function\n",
     "Chinese": "我需要再检查一下这个文件。",
     "a paragraph": words("paragraph", 700) + "\n\n",
     "a page": words("page", 1_984),
@@ -120,6 +121,28 @@ def test_calls_that_differ_are_no_loop() -> None:
     assert guarded(*events, STOP) == [*events, STOP]
 
 
+@pytest.mark.parametrize("period", [2, 3, 8])
+def test_the_fourth_round_of_calls_ends_the_answer(period: int) -> None:
+    events = [event for index in range(60) for event in call(index, f'{{"page": {index % period}}}')]
+    out = guarded(*events, STOP)
+    assert sum(isinstance(event, ToolCallEnd) for event in out) == 4 * period
+    assert out[-2:] == [Notice("loop_ended", "calls"), CUT]
+
+
+def test_calls_that_come_again_now_and_then_are_no_loop() -> None:
+    pages = [0, 0, 0, 0, 1, 2, 1, 2, 1, 2, 3, 4, 5, 3, 4, 5, 3, 4, 5, 6]
+    events = [event for index, page in enumerate(pages) for event in call(index, f'{{"page": {page}}}')]
+    assert guarded(*events, STOP) == [*events, STOP]
+
+
+def test_an_answer_asked_for_as_json_may_hold_long_rows() -> None:
+    zeros = '{"row": [' + "0, " * 4_000 + "0]}"
+    events: list[Event] = [TextDelta(zeros), STOP]
+    assert kept_chars(zeros) is not None
+    guard = LoopGuard(LoopPolicy(expects_data=True))
+    assert [out for event in events for out in guard.feed(event)] == events
+
+
 def test_arguments_that_never_end_are_a_loop() -> None:
     out = guarded(ToolCallStart(0, "c", "write"), *(ToolCallDelta(0, "\\n\\t") for _ in range(20_000)))
     assert out[-2:] == [Notice("loop_ended", "arguments"), CUT]
@@ -172,6 +195,8 @@ CLEAN = {
     "base64 of bytes": base64.b64encode(hashlib.shake_256(b"x").digest(30_000)).decode(),
     "base64 of nothing": base64.b64encode(bytes(20_000)).decode(),
     "hexadecimal zeros": "00" * 12_000,
+    "indented code": "Like this:\n\n" + "    nop\n" * 1_500 + "\tmov eax, 0\n" * 500,
+    "deeply indented code": "            nop\n" * 1_500,
     "Python": "".join(path.read_text() for path in sorted((ROOT / "service/core").glob("*.py"))),
     "Markdown": "".join(path.read_text() for path in sorted((ROOT / "docs").glob("*.md"))),
     "Chinese prose": "".join(

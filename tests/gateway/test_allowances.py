@@ -39,6 +39,32 @@ def test_the_first_that_says_something_of_the_loop_guard_wins(
     assert (found.extra, notes) == ({"seed": 1}, [])
 
 
+@pytest.mark.parametrize(
+    ("asked_for", "of_all", "budget_tokens"),
+    [({"max_reasoning_tokens": 100}, 7, 100), ({}, 7, 7), ({"max_reasoning_tokens": None}, None, None)],
+)
+def test_a_request_may_say_what_its_answer_may_think(
+    asked_for: dict[str, object], of_all: int | None, budget_tokens: int | None
+) -> None:
+    allowances = Allowances(loop_guard=LoopGuard(max_reasoning_tokens=of_all))
+    found, _ = with_allowances(asked(loop_guard=asked_for), key(loop_guard=False), allowances)
+    assert (found.guards_loops, found.max_reasoning_tokens) == (True, budget_tokens)
+
+
+@pytest.mark.parametrize(
+    ("asked_for", "param"),
+    [
+        ({"max_reasoning_tokens": 0}, "loop_guard.max_reasoning_tokens"),
+        ({"max_reasoning_tokens": "1"}, "loop_guard.max_reasoning_tokens"),
+        ({"budget": 1}, "loop_guard.budget"),
+    ],
+)
+def test_a_mistake_in_the_budget_is_told_by_its_field(asked_for: dict[str, object], param: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        with_allowances(asked(loop_guard=asked_for), key(), Allowances())
+    assert caught.value.param == param
+
+
 def test_a_switch_that_is_no_boolean_is_refused_by_name() -> None:
     with pytest.raises(InvalidRequest) as caught:
         with_allowances(asked(loop_guard="yes"), key(), Allowances())

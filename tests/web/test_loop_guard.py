@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from service.config import LoopGuard
+from service.config_loader import api_keys
 from tests.web.rig import Rig, Start
 
 LOOP = "[[sim: no_tools say='x' ]]".replace("'x'", '"' + "Let me check that again. " * 4 + '" repeat=300')
@@ -61,3 +62,27 @@ async def test_the_configuration_switches_it_on_and_a_request_off(start: Start) 
 async def test_a_switch_that_is_no_boolean_is_400(rig: Rig) -> None:
     status, answer, _ = await post(rig, "chat", loop_guard="yes")
     assert (status, "'loop_guard'" in answer) == (400, True)
+
+
+@pytest.mark.parametrize("dialect", PATHS)
+async def test_a_request_bounds_what_its_answer_may_think(start: Start, dialect: str) -> None:
+    async with start("platform") as rig:
+        path, field, cut = PATHS[dialect]
+        thought = " ".join(f"step {number}," for number in range(200))
+        body = {
+            "model": "mimo-v2.6-pro",
+            field: [{"role": "user", "content": f'Hi [[sim: reasoning="{thought}"]]'}],
+        }
+        body |= {"loop_guard": {"max_reasoning_tokens": 20}, "max_tokens": 20_000}
+        async with rig.http.post(rig.url(path), json=body) as response:
+            answer = await response.text()
+            assert (response.status, cut in answer) == (200, True), answer
+            assert "(reasoning_budget)" in response.headers["x-mimo-gateway-notes"]
+        assert "step 5," in answer
+        assert "step 20," not in answer
+
+
+async def test_a_key_switches_it_on(start: Start) -> None:
+    keys = api_keys([{"key": "sk-mimo", "loop_guard": True}])
+    async with start("platform", api_keys=keys) as rig:
+        assert len((await post(rig, "chat"))[1]) < 4_000
