@@ -76,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     keys_cli.add_arguments(issued, Path(".mimo-gateway"))
     usage = _command(commands, "usage", _usage, "what was used and what it cost, by day, key and model")
     usage_cli.add_arguments(usage, Path(".mimo-gateway"))
-    accounts = _command(commands, "accounts", _accounts, "see, test, import and reset accounts")
+    accounts = _command(commands, "accounts", _accounts, "see, test, import, reset and remove accounts")
     accounts_cli.add_arguments(accounts, Path(".mimo-gateway"))
     return parser
 
@@ -323,6 +323,9 @@ def _usage(arguments: argparse.Namespace) -> int:
 def _accounts(arguments: argparse.Namespace) -> int:
     if arguments.action == "import":
         return accounts_cli.import_account(_path(arguments.config) or DEFAULT_CONFIG, arguments, print)
+    if arguments.action == "remove":
+        file = _path(arguments.config) or DEFAULT_CONFIG
+        return _run(accounts_cli.remove(_config(arguments.config), file, arguments, print))
     return _run(accounts_cli.run(_config(arguments.config), arguments, print))
 
 

@@ -1,4 +1,4 @@
-"""Credentials into `mimo_accounts` of the configuration file: whole or not at all, mode 600."""
+"""Accounts into and out of `mimo_accounts` of the configuration file: whole or not at all, mode 600."""
 
 from __future__ import annotations
 
@@ -54,6 +54,34 @@ def write_account(
     return Written(name=config.mimo_accounts[place].name, is_new=is_new, is_new_file=is_new_file)
 
 
+def remove_account(config_file: Path, name: str) -> bool:
+    """Take the entry of that name out of the file. False: there is none, and nothing was changed.
+
+    Entries without a name are called after their place: those behind it keep what they were called, in words
+    now. Raises ConfigError when the file is no configuration, before or after, and changes nothing then."""
+    path = config_file.resolve()
+    obj = _read(path)
+    entries = obj.get("mimo_accounts", [])
+    if not isinstance(entries, list):
+        raise ConfigError("mimo_accounts: must be a list")
+    names = [_name_of(entry, place) for place, entry in enumerate(entries)]
+    if name not in names:
+        return False
+    kept = [{"name": own, **entry} for own, entry in zip(names, entries, strict=True) if own != name]
+    place = names.index(name)
+    obj["mimo_accounts"] = entries[:place] + kept[place:]
+    body = orjson.dumps(obj, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    load(body, resolve=References(os.environ).resolve)
+    _replace(path, body)
+    return True
+
+
+def _name_of(entry: Mapping[str, Any], place: int) -> str:
+    kind = _KIND_WORDS["service_token" if "service_token" in entry else "api_key"]
+    name: str = entry.get("name", f"{kind}-{place + 1}")
+    return name
+
+
 def _fresh() -> dict[str, Any]:
     return {"api_keys": f"sk-mimo-{secrets.token_urlsafe(24)}", "mimo_accounts": []}
 
@@ -71,11 +99,9 @@ def _read(path: Path) -> dict[str, Any]:
 def _place(entries: list[Any], credentials: Mapping[str, str], name: str | None) -> int | None:
     identity = "user_id" if "user_id" in credentials else "api_key"
     for place, entry in enumerate(entries):
-        kind = _KIND_WORDS["service_token" if "service_token" in entry else "api_key"]
-        own_name = entry.get("name", f"{kind}-{place + 1}")
         if name is None and entry.get(identity) == credentials[identity]:
             return place
-        if name is not None and own_name == name:
+        if name is not None and _name_of(entry, place) == name:
             return place
     return None
 

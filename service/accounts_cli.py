@@ -1,4 +1,4 @@
-"""`mimo-gateway accounts list|test|import|reset`: the pool as all workers see it, and new sessions.
+"""`mimo-gateway accounts list|test|import|reset|remove`: the pool as all workers see it, and new sessions.
 
 `import` reads what the user copied out of their own browser from standard input or a file, never from the
 command line: what is typed there stays in the shell's history and the list of processes. No secret is shown.
@@ -10,12 +10,15 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from service import redis_access
 from service.account_check import checked
-from service.account_file import write_account
+from service.account_file import remove_account, write_account
+from service.admin_wiring import account_shelf
 from service.config import Account, Config
+from service.config_loader import changed_account
 from service.core.errors import InvalidRequest, StoreUnavailable
 from service.core.leases import AccountHealth
 from service.core.pasted import MAX_CHARS, decode_pasted
@@ -23,6 +26,7 @@ from service.gateway.background import Background
 from service.gateway.system import SystemClock
 from service.outside_wiring import demo_accounts, upstreams_of
 from service.store.accounts import RedisAccounts
+from service.store.client import Store
 from service.telemetry.metrics import Metrics
 from service.upstream.http import Http, client_session
 from service.upstream.media import media_fetcher
@@ -41,7 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser, data_dir: Path) -> None:
     add.add_argument("--name", help="the entry to update or to add")
     reset = actions.add_parser("reset", help="end an account's cooldown, open breaker or quarantine")
     reset.add_argument("name")
-    for action in (listing, test, add, reset):
+    remove = actions.add_parser("remove", help="take an account out of the file, or out of Redis")
+    remove.add_argument("name")
+    for action in (listing, test, add, reset, remove):
         action.add_argument("--config", type=Path)
         action.add_argument("--data-dir", type=Path, default=data_dir, help="the embedded Redis's data")
 
@@ -74,31 +80,77 @@ def _pasted(file: Path | None, say: Say) -> str:
     return sys.stdin.read(MAX_CHARS + 1)
 
 
+# --- remove -------------------------------------------------------------------------------------------------
+
+
+async def remove(config: Config, config_file: Path, arguments: argparse.Namespace, say: Say) -> int:
+    """0; 1 when there is no such account. Raises ConfigError for a file that cannot be updated.
+
+    An account of the file is taken out of it; one that was added while the gateway ran, out of Redis. What
+    Redis knows of it (its state, settings laid over the file's) goes, too."""
+    name: str = arguments.name
+    is_of_file = not config.is_demo and remove_account(config_file, name)
+    async with AsyncExitStack() as stack:
+        store = await redis_access.opened(config, stack, arguments.data_dir)
+        shelf = account_shelf(config, store)
+        try:
+            is_of_redis = not is_of_file and await shelf.remove(name)
+            if is_of_file or is_of_redis:
+                await shelf.change(name, {})
+                await RedisAccounts(store, spawn=Background().spawn).reset(name)
+        except StoreUnavailable:
+            if not is_of_file:
+                say(f"The file has no account {name!r}, and Redis does not answer.")
+                return 1
+            is_of_redis = False
+    if not is_of_file and not is_of_redis:
+        say(f"No account is called {name!r}.")
+        return 1
+    say(f"removed account {name} from {config_file if is_of_file else 'Redis'}")
+    say("A running gateway gives it no more requests within seconds; those under way end by themselves.")
+    return 0
+
+
 # --- list, test, reset --------------------------------------------------------------------------------------
 
 
 async def run(config: Config, arguments: argparse.Namespace, say: Say) -> int:
     """0; 1 when something does not answer or there is no such account."""
     name = getattr(arguments, "name", None)
-    if name is not None and name not in {account.name for account in config.mimo_accounts}:
-        say(f"No account is called {name!r}.")
-        return 1
+    is_test, of_file = arguments.action == "test", {account.name for account in config.mimo_accounts}
     async with AsyncExitStack() as stack:
-        if arguments.action == "test":
+        if is_test and (name is None or name in of_file):  # needs no Redis
             return await _test(await demo_accounts(config, stack), name, stack, say)
         store = await redis_access.opened(config, stack, arguments.data_dir)
         pool = RedisAccounts(store, spawn=Background().spawn)
         try:
             await store.ping()  # without it the pool would tell what this process has seen: nothing
+            accounts = await _all(config, store)
+            if name is not None and name not in {account.name for account in accounts}:
+                say(f"No account is called {name!r}.")
+                return 1
+            if is_test:
+                return await _test(replace(config, mimo_accounts=accounts), name, stack, say)
             if arguments.action == "reset":
                 await pool.reset(name or "")
-            healths = await pool.health(config.mimo_accounts)
+            healths = await pool.health(accounts)
         except StoreUnavailable:
             say("Redis does not answer; `mimo-gateway doctor` says more.")
             return 1
-    chosen = [health for health in healths if name in (None, health.account_name)]
-    say(table(config.mimo_accounts, chosen))
+    say(table(accounts, [health for health in healths if name in (None, health.account_name)]))
     return 0
+
+
+async def _all(config: Config, store: Store) -> tuple[Account, ...]:
+    """The file's accounts with the settings that were laid over theirs, then those that were added."""
+    shelved = await account_shelf(config, store).load()
+    of_file = (
+        changed_account(account, shelved.changes.get(account.name, {}), account.name)
+        for account in config.mimo_accounts
+    )
+    names = {account.name for account in config.mimo_accounts}
+    added = (stored.account for stored in shelved.added if stored.account.name not in names)
+    return (*of_file, *added)
 
 
 async def _test(config: Config, name: str | None, stack: AsyncExitStack, say: Say) -> int:

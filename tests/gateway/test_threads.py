@@ -255,9 +255,9 @@ async def test_tool_results_are_what_is_new() -> None:
 @pytest.mark.parametrize(
     "batches",
     [
-        pytest.param([[TextDelta("Hel"), Finish(FinishReason.LENGTH)]], id="cut by its length"),
-        pytest.param([[TextDelta("Hel"), Finish(FinishReason.CONTENT_FILTER)]], id="moderation"),
-        pytest.param([[TextDelta("Hel"), Finish(FinishReason.STOP, "lo")]], id="a stop sequence"),
+        pytest.param([[TextDelta("Hey"), Finish(FinishReason.LENGTH)]], id="cut by its length"),
+        pytest.param([[TextDelta("Hey"), Finish(FinishReason.CONTENT_FILTER)]], id="moderation"),
+        pytest.param([[TextDelta("Hey"), Finish(FinishReason.STOP, "END")]], id="a stop sequence"),
         pytest.param(
             [[ToolCallStart(0, "c", "f"), ToolCallCut(0), TextDelta("Hello"), STOP]],
             id="a call that broke off",

@@ -6,13 +6,18 @@ import asyncio
 import io
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
 import pytest
 
 from service.__main__ import main
-from service.config_loader import load
+from service.config import StoredAccount
+from service.config_loader import accounts, load
+from service.gateway.background import Background
+from service.store.client import connect
+from service.store.stored_accounts import RedisStoredAccounts
 from tests.web.rig import Rig, Start
 
 COOKIES = 'serviceToken="fresh-token"; userId=10001; xiaomichatbot_ph="bmV3+/=="'
@@ -151,11 +156,11 @@ def test_file_that_cannot_be_written_stays(desk: Desk, monkeypatch: pytest.Monke
 
 def configure(desk: Desk, rig: Rig, clean_redis: str) -> None:
     root = rig.simulator.base_url
-    accounts = [
+    entries = [
         {"name": "platform", "api_key": "sk-simulator-1", "base_url": root},
         {"name": "platform-2", "api_key": "sk-simulator-2", "base_url": root},
     ]
-    desk.write(mimo_accounts=accounts, redis_url=clean_redis)
+    desk.write(mimo_accounts=entries, redis_url=clean_redis)
 
 
 async def ask(rig: Rig) -> int:
@@ -206,6 +211,64 @@ async def test_accounts_are_tested_by_calls_that_cost_no_chat(
 
 def test_unknown_account_and_absent_redis_are_told(desk: Desk) -> None:
     desk.write(mimo_accounts=[{"api_key": "sk-x"}], redis_url="redis://127.0.0.1:1")
-    assert desk.types("reset", "nobody") == (1, "No account is called 'nobody'.\n")
+    for words in (["list"], ["reset", "nobody"], ["test", "nobody"], ["remove", "nobody"]):
+        code, shown = desk.types(*words)
+        assert (code, "Redis does not answer" in shown) == (1, True)
+    assert len(desk.entries()) == 1
+
+
+# --- remove -------------------------------------------------------------------------------------------------
+
+
+def test_account_of_the_file_is_taken_out_and_the_others_keep_their_names(
+    desk: Desk, clean_redis: str
+) -> None:
+    """Entries without a name are called after their place, in Redis too."""
+    desk.write(
+        mimo_accounts=[{"api_key": "sk-1"}, OLD, {"api_key": "sk-3"}, {"name": "four", "api_key": "sk-4"}],
+        redis_url=clean_redis,
+        models=["mimo-v2.6-pro"],
+    )
+    before = [account.name for account in load(desk.file.read_bytes()).mimo_accounts]
+    code, shown = desk.types("remove", "studio-2")
+    assert (code, "removed account studio-2 from" in shown) == (0, True)
+    after = load(desk.file.read_bytes())
+    assert [account.name for account in after.mimo_accounts] == ["platform-1", "platform-3", "four"]
+    assert [name for name in before if name != "studio-2"] == [one.name for one in after.mimo_accounts]
+    assert desk.entries()[0] == {"api_key": "sk-1"}, "what stands before it is not touched"
+    assert after.models == ("mimo-v2.6-pro",)
+    assert stat.S_IMODE(desk.file.stat().st_mode) == 0o600
+    assert desk.types("remove", "studio-2") == (1, "No account is called 'studio-2'.\n")
+
+
+def test_account_of_the_file_is_taken_out_without_redis(desk: Desk) -> None:
+    desk.write(mimo_accounts=[{"api_key": "sk-1"}, OLD], redis_url="redis://127.0.0.1:1")
+    assert desk.types("remove", "studio-2")[0] == 0
+    assert desk.entries() == [{"api_key": "sk-1"}]
+
+
+def test_file_with_a_mistake_is_left_alone(desk: Desk) -> None:
+    desk.file.write_text('{"mimo_accounts": 5}')
+    assert desk.types("remove", "x")[0] == 2
+    assert desk.file.read_text() == '{"mimo_accounts": 5}'
+
+
+async def stored(clean_redis: str, name: str) -> None:
+    """One account more in Redis."""
+    store = connect(clean_redis, spawn=Background().spawn)
+    shelf = RedisStoredAccounts(store, server_secret="")
+    account = replace(accounts([{"api_key": "sk-stored"}])[0], name=name)
+    await shelf.add(StoredAccount(account=account, created_at_s=1, secret_at_s=1, shown="sk-…"))
+    await store.aclose()
+
+
+def test_account_that_was_added_while_the_gateway_ran_is_listed_and_removed(
+    desk: Desk, clean_redis: str
+) -> None:
+    desk.write(redis_url=clean_redis)
+    asyncio.run(stored(clean_redis, "late"))
     code, shown = desk.types("list")
-    assert (code, "Redis does not answer" in shown) == (1, True)
+    assert (code, "late" in shown) == (0, True)
+    assert desk.types("remove", "late")[1].startswith("removed account late from Redis\n")
+    assert "late" not in desk.types("list")[1]
+    assert desk.types("remove", "late")[0] == 1
