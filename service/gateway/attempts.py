@@ -115,12 +115,14 @@ class Answer:
     async def __anext__(self) -> list[Event]:
         while not self._is_over:
             try:
-                with self._running:
-                    shown = await self._next_in_time()
-            except EndedByOperator as error:
+                self._running.wait()
+                shown = await self._next_in_time()
+                self._running.is_waiting = False
+            except (asyncio.CancelledError, EndedByOperator) as error:
                 shown = self._running.last_words(error, self._source if self._has_begun else None)
                 await self.aclose()
             except GatewayError as error:
+                self._running.is_waiting = False
                 await self._move_on(error)
                 continue
             if shown:
