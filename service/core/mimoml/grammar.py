@@ -263,6 +263,11 @@ class Vocabulary:
         if _MAY_TELL.search(more) is not None:
             return False
         beginning = text[position:]
+        if NOT_ASCII.search(beginning) is not None:
+            plain = beginning.translate(ASCII)
+            if len(beginning) - len(plain) > _MAX_ZERO_WIDTH:
+                return False
+            beginning = plain
         if len(beginning) > _MAX_REMEMBERED:
             return self._is_a_beginning(beginning)
         return self._is_beginning(beginning)

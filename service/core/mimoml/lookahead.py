@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from service.core.mimoml.characters import CLOSE_BRACKETS, NOT_ASCII, OPEN_BRACKETS
+from service.core.mimoml.characters import CLOSE_BRACKETS, OPEN_BRACKETS
 from service.core.mimoml.grammar import STRUCTURE, Kind, Tag, Vocabulary
 from service.core.mimoml.jsontext import past
 from service.core.mimoml.patterns import Answer
@@ -29,7 +29,7 @@ class Lookahead:
     def at(self, vocabulary: Vocabulary, text: str, position: int) -> Tag | Answer:
         """The tag at `position`, an opening bracket."""
         answer = vocabulary.recognise(text, position, is_final=self.is_final)
-        if answer is Answer.MAYBE and NOT_ASCII.search(text, position) is None:
+        if answer is Answer.MAYBE:
             self.asked, self.asked_at = vocabulary, position
         return answer
 
