@@ -21,6 +21,13 @@ from service.gateway.ports import Clock
 from service.gateway.reasoning import MAX_REASONING_CHARS, Thoughts
 from service.telemetry.record import RequestRecord
 
+# What of it a client should know, too: in the notes header as long as that has not been sent.
+_TOLD = {
+    "loop_ended": "the loop guard ended the answer ({})",
+    "input_truncated": "the {} cut the input, which is too long for it",
+    "repetition_truncated": "MiMo ended the answer, which repeated itself",
+}
+
 
 class Tally:
     """One request's books. `usage` is what the answer that is shown took, as far as it is known."""
@@ -95,8 +102,8 @@ class Tally:
             case Notice():
                 name = (event.name, event.detail)
                 record.sieve[name] = record.sieve.get(name, 0) + 1
-                if event.name == "loop_ended":
-                    record.notes.append(f"the loop guard ended the answer ({event.detail})")
+                if event.name in _TOLD:
+                    record.notes.append(_TOLD[event.name].format(event.detail))
                 return [other for other in shown if other is not event]
             case Finish():
                 record.finish_reason = str(event.reason)

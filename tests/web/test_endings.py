@@ -117,13 +117,34 @@ async def test_sensitive_frame_of_the_studio_ends_as_filtered(start: Start, path
         assert upstream_calls(rig) == 1
 
 
+async def notes_of(rig: Rig, path: str, text: str, *, streams: bool) -> str:
+    request = body(path, text, stream=streams)
+    request.pop("max_tokens" if path == RESPONSES else "max_output_tokens", None)
+    async with rig.http.post(rig.url(path), json=request) as response:
+        assert response.status == 200
+        await response.read()
+        return response.headers.get("x-mimo-gateway-notes", "")
+
+
 @pytest.mark.parametrize("path", PATHS)
-async def test_truncated_input_of_the_studio_is_counted_and_not_shown(start: Start, path: str) -> None:
+async def test_loop_that_mimo_cut_is_told_to_the_client(start: Start, path: str) -> None:
+    async with start("platform") as rig:
+        text = "Tell me a story [[sim: finish=repetition_truncation]]"
+        assert "repeated itself" in await notes_of(rig, path, text, streams=False)
+
+
+@pytest.mark.parametrize("streams", STREAMS)
+@pytest.mark.parametrize("path", PATHS)
+async def test_truncated_input_of_the_studio_is_told_and_counted(
+    start: Start, path: str, streams: bool
+) -> None:
     async with start("studio") as rig:
+        notes = await notes_of(rig, path, "Hello [[sim: tips]]", streams=streams)
+        assert "the studio cut the input" in notes
         answer = await post(rig, path, "Hello [[sim: tips]]", streams=False)
         assert "tip" not in shown_text(path, answer)
         text = rig.gateway.services.metrics.render().decode()
-        assert 'mgw_sieve_events_total{event="input_truncated",format="studio"} 1.0' in text
+        assert 'mgw_sieve_events_total{event="input_truncated",format="studio"} 2.0' in text
 
 
 @pytest.mark.parametrize("streams", STREAMS)
