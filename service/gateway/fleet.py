@@ -80,6 +80,7 @@ class Fleet:
 
     def _pulse(self) -> Pulse:
         """The next one; counts that did not arrive go again as they were."""
+        self.stats.gather()
         if self._unsent is not None:
             return Pulse(
                 worker=self.worker,

@@ -5,8 +5,8 @@ every second or two. A batch that did not arrive is sent again, under the same n
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 import orjson
 
@@ -27,68 +27,64 @@ SUCCEEDED, FAILED = "ok:", "bad:"
 _MAX_MINUTES = 130
 
 
-@dataclass(slots=True)
-class _Minute:
-    counts: dict[str, int] = field(default_factory=dict)
-    accounts: dict[str, int] = field(default_factory=dict)
-
-    def add(self, name: str, count: int = 1) -> None:
-        self.counts[name] = self.counts.get(name, 0) + count
-
-
 class Stats:
-    """Fits `Metrics.also` and `MeteredLedger`: told of every request's end, and of what each was charged."""
+    """Fits `Metrics.also` and `MeteredLedger`: told of every request's end, and of what each was charged.
+
+    Both only add to one dictionary; `gather`, called every second or two, says which minute that was."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._minutes: dict[int, _Minute] = {}
+        self._now: defaultdict[str, int] = defaultdict(int)
+        self._minutes: dict[int, dict[str, int]] = {}
         self._errors: dict[str, bytes] = {}
 
     def observe(self, record: RequestRecord) -> None:
         """One request has ended. Those that never came as far as a model are not counted."""
         if not record.model:
             return
-        minute = self._minute()
-        minute.add("requests")
-        if record.outcome not in _NO_ERRORS:
-            minute.add("errors")
+        now = self._now
+        now["requests"] += 1
+        if record.error is not None and record.outcome not in _NO_ERRORS:
+            now["errors"] += 1
         if record.streams and record.first_event_at_s is not None:
-            minute.add(first_token_field((record.first_event_at_s - record.started_at_s) * 1000))
+            now[first_token_field((record.first_event_at_s - record.started_at_s) * 1000)] += 1
         for attempt in record.attempts:
-            if attempt.result in _BY_REQUEST:
-                continue
-            name = (SUCCEEDED if attempt.result == "ok" else FAILED) + attempt.account
-            minute.accounts[name] = minute.accounts.get(name, 0) + 1
-            if attempt.result != "ok":
+            if attempt.result == "ok":
+                now[SUCCEEDED + attempt.account] += 1
+            elif attempt.result not in _BY_REQUEST:
+                now[FAILED + attempt.account] += 1
                 error = {"time": round(self._clock.unix_s(), 3), "what": attempt.result}
                 self._errors[attempt.account] = orjson.dumps(error)
 
     def charge(self, usage: Usage, *, cost_micro_usd: int) -> None:
         """What a request took, once that is known."""
-        if not usage.total_tokens and not cost_micro_usd:
+        now = self._now
+        now["input_tokens"] += usage.input_tokens
+        now["cached_tokens"] += usage.cached_tokens
+        now["output_tokens"] += usage.output_tokens
+        now["reasoning_tokens"] += usage.reasoning_tokens
+        now["cost_micro_usd"] += cost_micro_usd
+
+    def gather(self) -> None:
+        """What was counted since the last call was counted in this minute."""
+        if not any(self._now.values()):
             return
-        minute = self._minute()
-        for name, count in (
-            ("input_tokens", usage.input_tokens),
-            ("cached_tokens", usage.cached_tokens),
-            ("output_tokens", usage.output_tokens),
-            ("reasoning_tokens", usage.reasoning_tokens),
-            ("cost_micro_usd", cost_micro_usd),
-        ):
-            if count:
-                minute.add(name, count)
+        starts_at_s = MINUTE.slot(self._clock.unix_s())
+        if starts_at_s not in self._minutes and len(self._minutes) >= _MAX_MINUTES:
+            del self._minutes[min(self._minutes)]  # Redis was away for hours: the oldest are told no more
+        _add(self._minutes.setdefault(starts_at_s, {}), self._now)
+        self._now.clear()
 
     def take(self) -> tuple[list[Slot], Mapping[str, bytes]]:
         """What was counted since the last call, and the last errors of accounts; this process forgets it."""
+        self.gather()
         minutes, self._minutes = self._minutes, {}
         errors, self._errors = self._errors, {}
         summed: dict[tuple[Step, int], dict[str, int]] = {}
-        for starts_at_s, minute in minutes.items():
+        for starts_at_s, counts in minutes.items():
             for step in STEPS:
-                counts = summed.setdefault((step, step.slot(starts_at_s)), {})
-                _add(counts, minute.counts)
-                if step is QUARTER:
-                    _add(counts, minute.accounts)
+                of_slot = summed.setdefault((step, step.slot(starts_at_s)), {})
+                _add(of_slot, counts if step is QUARTER else _without_accounts(counts))
         slots = [
             Slot(step=step.name, starts_at_s=starts_at_s, kept_s=step.kept_s, counts=counts)
             for (step, starts_at_s), counts in summed.items()
@@ -96,16 +92,13 @@ class Stats:
         ]
         return slots, errors
 
-    def _minute(self) -> _Minute:
-        starts_at_s = MINUTE.slot(self._clock.unix_s())
-        minute = self._minutes.get(starts_at_s)
-        if minute is None:
-            if len(self._minutes) >= _MAX_MINUTES:  # Redis was away for hours: the oldest are told no more
-                del self._minutes[min(self._minutes)]
-            minute = self._minutes[starts_at_s] = _Minute()
-        return minute
-
 
 def _add(counts: dict[str, int], more: Mapping[str, int]) -> None:
     for name, count in more.items():
-        counts[name] = counts.get(name, 0) + count
+        if count:
+            counts[name] = counts.get(name, 0) + count
+
+
+def _without_accounts(counts: Mapping[str, int]) -> Mapping[str, int]:
+    """How accounts do is asked of the last hour only."""
+    return {name: count for name, count in counts.items() if not name.startswith((SUCCEEDED, FAILED))}

@@ -111,6 +111,7 @@ def test_one_minute_is_told_in_three_lengths(stats: Stats) -> None:
 def test_what_nobody_takes_is_bounded(stats: Stats, clock: FakeClock) -> None:
     for _ in range(300):
         stats.observe(record())
+        stats.gather()
         clock.turn(60)
     assert counts(stats)["requests"] == 130
 
