@@ -30,7 +30,7 @@ let shown = null;
 
 function wanted() {
   const name = location.hash.replace(/^#\/?/, "").split("?")[0];
-  return name in VIEWS ? name : "overview";
+  return Object.hasOwn(VIEWS, name) ? name : "overview";
 }
 
 async function start() {

@@ -13,6 +13,7 @@ export function openDialog(title, build, { className = "" } = {}) {
     const close = (value) => {
       result = value;
       dialog.close();
+      ended();
     };
     const { body, actions, onSubmit } = build(close);
     const form = h(
@@ -45,12 +46,16 @@ export function openDialog(title, build, { className = "" } = {}) {
       });
     }
 
-    dialog.addEventListener("close", () => {
+    // At once, not with the event: what the dialog shows may be a secret.
+    function ended() {
+      if (!dialog.isConnected) return;
       dialog.remove();
       const back = opener?.isConnected ? opener : again(opener);
       back?.focus?.();
       resolve(result);
-    });
+    }
+
+    dialog.addEventListener("close", ended);
     document.body.append(dialog);
     dialog.showModal();
   });

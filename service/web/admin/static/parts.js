@@ -103,28 +103,33 @@ export function messageOf(error) {
 }
 
 /** Loads and draws into `root`: loading, then what `draw` makes of the data, or the failure with a way to retry.
- *  Data that did not change is not drawn again. A failure after the first success leaves what is shown. */
+ *  Data that did not change is not drawn again, and of answers that overtake one another the last asked counts.
+ *  With `onError` a failure after the first success leaves what is shown: the view tells of it elsewhere. */
 export function loader(root, { load, draw, onError }) {
   let last = null;
   let isShown = false;
   let isGone = false;
+  let asked = 0;
   const refresh = async () => {
     if (!isShown) fill(root, loading());
+    asked += 1;
+    const mine = asked;
     try {
       const data = await load();
-      if (isGone) return;
-      root.removeAttribute("aria-busy");
+      if (isGone || mine !== asked) return;
       const text = JSON.stringify(data);
+      onError?.(null);
       if (isShown && text === last) return;
       last = text;
       isShown = true;
       fill(root, draw(data));
-      onError?.(null);
     } catch (error) {
-      if (isGone || error.name === "AbortError") return;
       if (error.status === undefined) throw error;
+      if (isGone || mine !== asked) return;
       onError?.(error);
-      if (!isShown) fill(root, failed(error, refresh));
+      if (isShown && onError) return;
+      isShown = false;
+      fill(root, failed(error, refresh));
     }
   };
   return {

@@ -9,12 +9,12 @@ import { badge, button, empty, failed, head, loader, table, tick } from "./parts
 import { everySecond, poll } from "./poll.js";
 
 const EVERY_S = 2;
-const TONES = { streaming: "ok", answering: "ok", queued: "warn", waiting: "warn" };
+const TONES = { answering: "ok", queued: "warn", waiting: "idle" };
 
 export function mount(root) {
   const body = h("div", {});
   const stale = h("div", {});
-  const summary = h("p", { class: "hint" });
+  const summary = h("p", { class: "hint above" });
   const view = loader(body, {
     // An age becomes the instant it began, so that a list in which nothing happened is not drawn again.
     load: async () => {
@@ -42,9 +42,9 @@ function list(requests, refresh) {
     caption: t("nav.live"),
     rows: requests,
     columns: [
-      { label: t("live.request"), kind: "title", cell: (each) => [h("code", {}, each.request_id), h("div", { class: "sub" }, [word("route", each.route), word("dialect", each.dialect)].filter((name) => name !== "null").join(" · "))] },
+      { label: t("live.request"), kind: "title", cell: (each) => [h("code", {}, each.request_id), h("div", { class: "sub" }, [word("dialect", each.dialect ?? each.route), each.is_streaming && t("live.streams")].filter(Boolean).join(" · "))] },
       { label: t("live.phase"), cell: (each) => badge(word("phase", each.phase), TONES[each.phase] ?? "idle") },
-      { label: t("live.model"), cell: (each) => each.model ?? "–" },
+      { label: t("live.model"), cell: (each) => h("span", { class: "limits" }, each.model ?? "–") },
       { label: t("live.key"), cell: (each) => each.key_name ?? "–" },
       { label: t("live.account"), cell: (each) => each.account ?? "–" },
       { label: t("live.age"), kind: "number", cell: (each) => h("span", { data: { since: each.since } }, duration(Date.now() / 1000 - each.since)) },

@@ -236,10 +236,10 @@ function batchesOf({ waiting, in_progress: running, dead, oldest_seconds: oldest
   );
 }
 
-function processOf({ version, started_at: startedAt }) {
+function processOf({ version, workers, started_at: startedAt }) {
   return panel(
     t("overview.gateway"),
     null,
-    facts([t("overview.version"), version], startedAt && [t("overview.up_for"), h("span", { data: { since: startedAt } }, duration(Date.now() / 1000 - startedAt))]),
+    facts([t("overview.version"), version], workers > 0 && [t("overview.workers"), integer(workers)], startedAt && [t("overview.up_for"), h("span", { data: { since: startedAt } }, duration(Date.now() / 1000 - startedAt))]),
   );
 }
