@@ -24,7 +24,7 @@ from prometheus_client import (
 
 from service import __version__
 from service.telemetry import labels
-from service.telemetry.families import Family, Watched
+from service.telemetry.families import Family, QuickHistogram, Watched
 
 # The conventions' buckets (OpenTelemetry's; for the first token Envoy's longer row), then our own.
 _DURATION_S = tuple(0.01 * 2**power for power in range(17))
@@ -316,7 +316,7 @@ class Declared:
     def _histogram(
         self, name: str, text: str, buckets: Sequence[float], names: Sequence[str] = ()
     ) -> Histogram:
-        return Histogram(name, text, names, buckets=buckets, registry=self.registry)
+        return QuickHistogram(name, text, names, buckets=buckets, registry=self.registry)
 
     def _info(self, name: str, text: str) -> Info:
         return Info(name, text, registry=self.registry)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from itertools import product
 from typing import Generic, TypeVar, cast
@@ -36,6 +37,18 @@ class Family(dict[tuple[str, ...], _Metric], Generic[_Metric]):
         """The series ends here."""
         if self.pop(values, None) is not None:
             self.metric.remove(*values)
+
+
+class QuickHistogram(Histogram):
+    """The same counts: the bucket is found by halving instead of one after another, which is most of what
+    booking a request cost."""
+
+    def observe(self, amount: float, exemplar: dict[str, str] | None = None) -> None:
+        if exemplar is not None:
+            super().observe(amount, exemplar)
+            return
+        self._sum.inc(amount)
+        self._buckets[bisect_left(self._upper_bounds, amount)].inc(1)
 
 
 class Watched:

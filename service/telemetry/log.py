@@ -15,6 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import MutableMapping
+from datetime import UTC, datetime
 from typing import Any, TextIO
 
 import orjson
@@ -54,7 +55,7 @@ task host port ops_port redis accounts state reason signal library path line wai
 _CONSTANT: dict[str, object] = {"service": "mimo-gateway", "version": __version__, "schema": SCHEMA}
 if pod := os.environ.get("POD_NAME"):
     _CONSTANT["pod"] = pod
-FIELDS = frozenset([*_FIELD_NAMES.split(), "timestamp"])
+FIELDS = frozenset(_FIELD_NAMES.split())
 
 
 class Scrubber:
@@ -126,18 +127,15 @@ class LineWriter:
             self.dropped += len(lines)
 
 
-def _allow_listed(_: object, __: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    if FIELDS.issuperset(fields):
-        return fields
-    unknown = fields.keys() - FIELDS
-    kept = {name: value for name, value in fields.items() if name not in unknown}
-    if unknown:
-        kept["notes"] = [f"dropped field {name[:32]}" for name in sorted(unknown)]
-    return kept
-
-
-def _stamped(_: object, __: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    return {"ts": fields.pop("timestamp"), **_CONSTANT, **fields}
+def _framed(_: object, method: str, fields: MutableMapping[str, Any]) -> bytes:
+    """The line: when, who and how severe, then the fields that are allowed. One step: it is made for every
+    request."""
+    now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    if not FIELDS.issuperset(fields):
+        unknown = fields.keys() - FIELDS
+        fields = {name: value for name, value in fields.items() if name not in unknown}
+        fields["notes"] = [f"dropped field {name[:32]}" for name in sorted(unknown)]
+    return orjson.dumps({"ts": now, **_CONSTANT, "level": method, **fields}, default=str)
 
 
 class _Logger:
@@ -179,13 +177,7 @@ def configure(config: Log, stream: TextIO | None = None) -> LineWriter:
     writer = LineWriter(stream or sys.stdout)
     _hear_libraries()
     structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            _allow_listed,
-            _stamped,
-            structlog.processors.JSONRenderer(serializer=lambda value, **_: orjson.dumps(value, default=str)),
-        ],
+        processors=[_framed],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(config.level.upper())),
         logger_factory=lambda *_: _Logger(writer),
         cache_logger_on_first_use=False,
