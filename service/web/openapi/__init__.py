@@ -37,6 +37,7 @@ _STATUSES: Mapping[str, tuple[int, ...]] = {
 }
 # Anthropic has words of its own for a spent budget and for having no room.
 _ANTHROPIC_STATUSES = (402, 529)
+_FOR_OPERATORS = ("admin", "system")  # their sections stand last
 _ERROR_BY_DIALECT = {"openai": "OpenAIError", "anthropic": "AnthropicError", "models": "EitherError"}
 
 
@@ -74,7 +75,7 @@ def merged(fragments: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
         "openapi": "3.1.0",
         "info": info,
         **head,
-        "tags": sorted(tags, key=lambda tag: str(tag["name"])),
+        "tags": sorted(tags, key=lambda tag: (tag["name"] in _FOR_OPERATORS, str(tag["name"]))),
         "paths": dict(sorted(paths.items())),
         "components": components,
     }
