@@ -176,5 +176,5 @@ def test_no_conversation_goes_missing() -> None:
     assert {
         *("text", "thinking", "one_call", "two_calls", "parallel_calls", "text_round_a_call", "tool_result"),
         *("image", "tool_result_media", "stop_sequence", "max_tokens", "content_filter", "empty"),
-        *("reasoning_only", "error_before", "overflow", "cut", "error_inside"),
+        *("reasoning_only", "error_before", "overflow", "cut", "error_inside", "web_search"),
     } == {case.name for case in CASES}
