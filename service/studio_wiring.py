@@ -47,8 +47,9 @@ def keep_tidy(
     also after the reuse was switched off."""
     if not config.storage.deletes_studio_conversations:
         return
-    background.repeat(_LEFTOVERS_INTERVAL_S, studio.tidy, name="studio_tidying")
-    stack.push_async_callback(_in_time, studio.tidy)
+    told = threads.deleted if config.studio.reuse_conversations else None
+    background.repeat(_LEFTOVERS_INTERVAL_S, lambda: studio.tidy(told), name="studio_tidying")
+    stack.push_async_callback(_in_time, lambda: studio.tidy(told))
     tidying = Tidying(threads, studio, lambda: models.accounts)
     background.repeat(TIDY_INTERVAL_S, tidying.look, name="studio_tidying")
 

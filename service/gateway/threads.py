@@ -12,7 +12,13 @@ import structlog
 
 from service.config import Account, AccountKind, ApiKey
 from service.core.conversation import Conversation, Media, Role, Text, ToolCall, ToolResult, Turn
-from service.core.errors import GatewayError
+from service.core.errors import (
+    GatewayError,
+    UpstreamAccountError,
+    UpstreamRateLimited,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
 from service.core.events import (
     Event,
     Finish,
@@ -96,7 +102,10 @@ class Following:
     ) -> asyncio.Future[None] | None:
         """The answer is over: let the conversation wait for its next turn. The future is done when it does;
         None when it does not. `is_whole`: the client was shown all that the model said."""
-        if not self._may_keep or not is_whole or account.kind is not AccountKind.STUDIO:
+        if (
+            not (self._may_keep and is_whole and self._sought.done())
+            or account.kind is not AccountKind.STUDIO
+        ):
             return None
         calls_allowed = 1 << 20 if self._conversation.tool_choice.allows_parallel else 0
         turn = self._answer.turn(max_calls=calls_allowed)
@@ -108,21 +117,21 @@ class Following:
         return kept
 
     async def _seek(self) -> None:
-        found = None
+        found, is_told = None, False
         try:
-            turns = self._conversation.turns
-            await self._add(turns[: self._known])
-            self._history_known = self._history.digest()
+            await self._add(self._conversation.turns[: self._known])
+            self._history_known, is_told = self._history.digest(), True
             if self._known:
                 found = await self._threads.seek(self._key, self._history_known)
         finally:
+            if not is_told:  # half a history must not pass for a whole one
+                self._may_claim = self._may_keep = False
             if not self._sought.done():
                 self._sought.set_result(found)
 
     async def _keep(self, account: Account, left: OpenThread, turn: Turn, kept: asyncio.Future[None]) -> None:
         is_kept = False
         try:
-            await self.sticky_key()  # the turns that were known are in the digest by then
             await self._add((*self._conversation.turns[self._known :], turn))
             is_kept = await self._threads.keep(self._key, account, self._history.digest(), left.thread)
         finally:
@@ -229,7 +238,8 @@ class Tidying:
         self._configured = configured
 
     async def look(self) -> None:
-        """One batch of each studio account; what could not be deleted is due again later."""
+        """One batch of each studio account. Where the account or the studio fails, they are due again later;
+        a refusal would come again each time, and ends it."""
         for account in self._configured():
             if account.kind is not AccountKind.STUDIO:
                 continue
@@ -239,5 +249,13 @@ class Tidying:
                 await self._history.delete(account, due)
             except GatewayError as error:
                 log.warning("studio_tidying_failed", account=account.name, error_kind=str(error.kind))
-                continue
+                if _may_pass(error):
+                    continue
             await self._threads.deleted(account, due)
+
+
+def _may_pass(error: GatewayError) -> bool:
+    """Whether the same may do later; a code inside a 200 is the studio's last word."""
+    if isinstance(error, UpstreamUnavailable):
+        return error.status != 200
+    return isinstance(error, UpstreamAccountError | UpstreamRateLimited | UpstreamTimeout)

@@ -7,7 +7,7 @@ import base64
 import binascii
 import hashlib
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
@@ -159,14 +159,17 @@ class StudioUpstream:
         if self._leftovers is not None:
             self._leftovers.add(account, conversation_id)
 
-    async def tidy(self) -> None:
-        """Delete what was left behind. A batch that fails is not tried again: it is the user's history, no
-        more."""
+    async def tidy(self, told: Callable[[Account, Sequence[str]], Awaitable[None]] | None = None) -> None:
+        """Delete what was left behind; `told` is told of it. A batch that fails is not tried again: it is the
+        user's history, no more."""
         for account, ids in self._leftovers.take() if self._leftovers is not None else ():
             try:
                 await self.delete(account, ids)
             except GatewayError as error:
                 log.warning("studio_tidying_failed", account=account.name, error_kind=str(error.kind))
+                continue
+            if told is not None:
+                await told(account, ids)
 
     async def delete(self, account: Account, conversation_ids: Sequence[str]) -> None:
         """Out of the history of the account's user. Raises an UpstreamError, also for one inside a 200."""

@@ -28,7 +28,14 @@ from service.core.conversation import (
     ToolSpec,
     Turn,
 )
-from service.core.errors import GatewayError, UpstreamRateLimited, UpstreamUnavailable
+from service.core.errors import (
+    GatewayError,
+    UpstreamAccountError,
+    UpstreamRateLimited,
+    UpstreamRefused,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
 from service.core.events import (
     Event,
     Failed,
@@ -399,17 +406,28 @@ class FakeHistory:
         self.deleted.append((account.name, tuple(conversation_ids)))
 
 
-async def test_what_waited_in_vain_is_deleted_once_it_can_be() -> None:
-    world, history = (
-        World([answer("Hello")], others=[{"name": "key", "api_key": "sk-x"}], names=("one",)),
-        FakeHistory(),
-    )
+FAILS_FOR_A_WHILE: list[GatewayError] = [
+    UpstreamUnavailable("x"),
+    UpstreamUnavailable("x", status=503),
+    UpstreamTimeout(waited_s=1, phase="idle"),
+    UpstreamRateLimited("x", status=429),
+    UpstreamAccountError("x", status=401),
+]
+
+
+async def waited_in_vain() -> tuple[World, FakeHistory, Tidying]:
+    world, history = World(others=[{"name": "key", "api_key": "sk-x"}]), FakeHistory()
     await world.threads.keep(KEY, world.configured[0], "h", FIRST)
-    tidying = Tidying(world.threads, history, lambda: world.configured)
+    return world, history, Tidying(world.threads, history, lambda: world.configured)
+
+
+@pytest.mark.parametrize("error", FAILS_FOR_A_WHILE, ids=repr)
+async def test_what_waited_in_vain_is_deleted_once_it_can_be(error: GatewayError) -> None:
+    world, history, tidying = await waited_in_vain()
     await tidying.look()
     assert history.deleted == []
     world.clock.turn(3600 + 601)
-    history.error = UpstreamUnavailable("x")
+    history.error = error
     await tidying.look()
     history.error = None
     await tidying.look()
@@ -418,3 +436,29 @@ async def test_what_waited_in_vain_is_deleted_once_it_can_be() -> None:
     await tidying.look()
     await tidying.look()
     assert history.deleted == [("one", (FIRST.conversation_id,))]
+
+
+@pytest.mark.parametrize("error", [UpstreamRefused("x", status=400), UpstreamUnavailable("4041", status=200)])
+async def test_a_deletion_that_is_refused_is_not_tried_for_ever(error: GatewayError) -> None:
+    world, history, tidying = await waited_in_vain()
+    world.clock.turn(3600 + 601)
+    history.error = error
+    await tidying.look()
+    history.error = None
+    world.clock.turn(86_400)
+    await tidying.look()
+    assert history.deleted == []
+
+
+async def test_half_a_history_passes_for_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two that differ only in what could not be read must not meet."""
+
+    def broken(self: object, turns: object) -> None:
+        raise RecursionError
+
+    monkeypatch.setattr("service.core.upstreams.studio_thread.History.add", broken)
+    world = World([answer("Hello"), answer("More")])
+    await world.ask(asked(HI))
+    assert world.threads.waiting == {}
+    await world.ask(asked(HI, HELLO, AND))
+    assert world.sent[1] == (None, (HI, HELLO, AND))

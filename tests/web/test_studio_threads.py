@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -116,6 +117,29 @@ async def test_an_agent_goes_on_over_two_workers(start: Start, tmp_path: Path, d
     for entry in entries[1:]:
         assert "# Tools" not in entry.body["query"]
         assert entry.body["query"].count("Turn") <= 1
+
+
+SPOKEN = """<think>\0Both, then.</think>\0
+I will look.
+
+<|MiMoML|tool_calls>
+  <|MiMoML|invoke name="get_weather">
+    <|MiMoML|parameter name="city"><![CDATA[Zürich <&> "Rom\\"]]></|MiMoML|parameter>
+  </|MiMoML|invoke>
+</|MiMoML|tool_calls>
+"""
+
+
+@pytest.mark.parametrize("dialect", AGENTS)
+async def test_words_before_a_call_are_no_edit(start: Start, dialect: type[Agent]) -> None:
+    """Each dialect's clients split them into parts and write arguments anew."""
+    raw = base64.b64encode(SPOKEN.encode()).decode()
+    async with start("studio", studio=ON) as rig:
+        agent = dialect(rig.http, without_reasoning)
+        await agent.turn(f"Weather? [[sim: on=call raw_base64={raw}]]", rig.gateway.base_url)
+        agent.say("Thank you.")
+        await agent.step(rig.gateway.base_url)
+        assert counted(rig.gateway) == {"continued": 2, "missed": 0, "lost": 0}
 
 
 async def test_plain_words_go_on_as_plain_words(start: Start) -> None:
@@ -313,6 +337,24 @@ async def test_what_waits_stays_and_what_does_not_is_deleted(start: Start) -> No
     waiting, left = asked(simulator)[0].body["conversationId"], asked(simulator)[2].body["conversationId"]
     assert deleted(simulator) == {left}
     assert waiting in simulator.threads.ids("studio-1")
+
+
+async def test_what_was_left_behind_is_not_deleted_again(start: Start, clean_redis: str) -> None:
+    """It waited, was gone on with, and the client left: its note goes with it."""
+    async with start("studio", studio=ON) as rig:
+        messages = [user("Hello")]
+        messages += [await chat(rig, messages), user("And? [[sim: cut_after=8]]")]
+        async with rig.http.post(
+            rig.url(CHAT), json={"model": "mimo-v2.6-pro", "messages": messages, "stream": True}
+        ) as response:
+            await response.read()
+        await rig.nothing_is_held()
+        left = asked(rig.simulator)[1].body["conversationId"]
+        with Redis.from_url(clean_redis) as redis:
+            assert redis.zscore("mgw:{t:studio}:due", left) is not None
+    assert deleted(rig.simulator) == {left}
+    with Redis.from_url(clean_redis) as redis:
+        assert redis.zscore("mgw:{t:studio}:due", left) is None
 
 
 async def test_redis_holds_no_word_and_every_key_ends(start: Start, clean_redis: str) -> None:

@@ -20,7 +20,17 @@ from typing import TypeAlias
 
 import orjson
 
-from service.core.conversation import Conversation, Media, Part, Role, Text, ToolCall, ToolResult, Turn
+from service.core.conversation import (
+    Conversation,
+    Media,
+    Part,
+    Role,
+    Text,
+    Thinking,
+    ToolCall,
+    ToolResult,
+    Turn,
+)
 from service.core.errors import (
     ContextOverflow,
     GatewayError,
@@ -126,7 +136,7 @@ def settings_of(conversation: Conversation, *, offers_tools: bool) -> Canonical:
     return (
         "1",  # of this form: another one may not match it
         conversation.model,
-        str(conversation.thinking),
+        str(conversation.thinking is not Thinking.DISABLED),
         _json(conversation.extra.get(WEB_SEARCH)),
         None if sampling.temperature is None else repr(float(sampling.temperature)),
         None if sampling.top_p is None else repr(float(sampling.top_p)),
