@@ -22,6 +22,7 @@ from playwright.sync_api import (
     ConsoleMessage,
     Page,
     Request,
+    Response,
     expect,
     sync_playwright,
 )
@@ -131,6 +132,7 @@ class Watch:
     origin: str
     expects: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    responses: list[Response] = field(default_factory=list)
 
     def said(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning") and not any(word in message.text for word in self.expects):
@@ -166,6 +168,7 @@ def opened(browser: Browser, served: Running, session: dict, watch: Watch) -> It
         page.on("console", watch.said)
         page.on("pageerror", lambda error: watch.problems.append(f"exception: {error}"))
         page.on("request", watch.asked)
+        page.on("response", lambda response: watch.responses.append(response))
         context.expose_binding("tellViolation", lambda _, what: watch.problems.append(f"CSP: {what}"))
         page.add_init_script(
             "addEventListener('securitypolicyviolation',"
