@@ -5,13 +5,17 @@ What clients do wrong is mimo-api.md 2.2, a row a test.
 
 from __future__ import annotations
 
+import asyncio
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from service.app import Gateway, running
+from service.config_loader import api_keys
 from service.simulator import SimulatorOptions
+from service.store import keys
+from service.store.wire import Wire
 from service.telemetry.labels import REASONING_SOURCES
 from tests.web.agents import Agent, Change, ChatAgent, MessagesAgent, ResponsesAgent
 from tests.web.forgetting import (
@@ -189,6 +193,37 @@ async def test_upstream_that_refuses_even_then_is_not_asked_a_third_time(start: 
         assert response.status == 400
         assert error["code"] == "reasoning_not_passed_back"
         assert len(rig.simulator.record.of(ENDPOINT)) == 2
+
+
+async def test_reasoning_is_asked_for_while_the_key_is_admitted(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both commands leave before either is answered: one round trip's time, on two connections, so that no
+    long text stands before an admission."""
+    asked: dict[str, asyncio.Future[Any]] = {}
+    left_together: list[bool] = []
+    flush = Wire._flush
+    limited = api_keys([{"key": "sk-mimo", "requests_per_minute": 1000}])
+    marks = {"recall": b"MGET", "admit": keys.api_key(limited[0].key_id).slots.encode()}
+
+    def noted(self: Wire) -> None:
+        replies = list(self._awaited)[-len(self._outgoing) :]
+        for command, reply in zip(self._outgoing, replies, strict=True):
+            for name, mark in marks.items():
+                if name not in asked and mark in command:
+                    left_together.append(not any(other.done() for other in asked.values()))
+                    asked[name] = reply
+        flush(self)
+
+    async with start("platform", options=STRICT, api_keys=limited) as rig:
+        agent = ChatAgent(rig.http, without_reasoning)
+        agent.say('Weather in Paris? [[sim: reasoning="One city."]]')
+        await agent.step(rig.gateway.base_url)
+        await rig.nothing_is_held()
+        monkeypatch.setattr(Wire, "_flush", noted)
+        await agent.step(rig.gateway.base_url)
+        assert passed_back(forwarded(rig)[-1]) == ["One city."]
+    assert (asked.keys(), left_together) == (marks.keys(), [True, True])
 
 
 # --- what must not change -----------------------------------------------------------------------------------
