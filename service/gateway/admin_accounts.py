@@ -109,6 +109,7 @@ class AdminAccounts:
         account = self._decoded(asked)
         if self.book.find(account.name) is not None or not await self._shelf.add(self._stored(account)):
             raise Conflict(f"There is an account called '{account.name}' already.", param="name")
+        await self._pool.reset(account.name)  # of one that had its name before
         await self.book.look()
         await self._audit.note(
             who=who, action="account_added", target=account.name, detail=f"{account.kind} {masked(account)}"

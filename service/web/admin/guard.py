@@ -7,7 +7,7 @@ import hmac
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from service.core.errors import GatewayError, PermissionDenied, Unauthenticated
+from service.core.errors import PermissionDenied, RateLimited, Unauthenticated
 from service.gateway.admin_gate import BY_KEY, Session
 from service.web.context import SERVICES
 from service.web.headers import presented_key
@@ -50,7 +50,7 @@ async def _who(request: web.Request) -> str:
             raise Unauthenticated(
                 "Sign in, or send the admin key as 'Authorization: Bearer KEY'.", code="not_signed_in"
             )
-    except GatewayError:
+    except (Unauthenticated, RateLimited):
         request.app[SERVICES].metrics.auth_failures["admin",].inc()
         raise
     require_csrf(request, session)
