@@ -82,6 +82,7 @@ TABLE: list[tuple[str, GatewayError, NextStep, Penalty | None]] = [
     ("no API key", errors.Unauthenticated("x"), GIVE_UP, None),
     ("a model outside the key's list", errors.PermissionDenied("x"), GIVE_UP, None),
     ("an unknown route", errors.NotFound("x"), GIVE_UP, None),
+    ("a conflict", errors.Conflict("x"), GIVE_UP, None),
     ("another method", errors.MethodNotAllowed("x"), GIVE_UP, None),
     ("an unknown model", errors.ModelNotFound("x"), GIVE_UP, None),
     ("a huge body", errors.BodyTooLarge(max_bytes=1), GIVE_UP, None),

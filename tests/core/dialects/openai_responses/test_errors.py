@@ -15,6 +15,7 @@ from service.core.dialects.openai_responses.errors import (
 from service.core.errors import (
     AnswerUnmet,
     BodyTooLarge,
+    Conflict,
     ContentFiltered,
     ContextOverflow,
     GatewayError,
@@ -48,6 +49,7 @@ _CASES = [
     (InvalidRequest("m", param="input[0]", code="invalid_type"), 400, "invalid_type", "invalid_prompt"),
     (Unauthenticated("m"), 401, "invalid_api_key", "invalid_prompt"),
     (PermissionDenied("m"), 403, "permission_denied", "invalid_prompt"),
+    (Conflict("m"), 409, "conflict", "invalid_prompt"),
     (NotFound("m"), 404, "not_found", "invalid_prompt"),
     (MethodNotAllowed("m"), 405, "method_not_allowed", "invalid_prompt"),
     (ModelNotFound("gpt"), 404, "model_not_found", "invalid_prompt"),
