@@ -22,6 +22,7 @@ from service.config_loader import changed_account
 from service.core.errors import InvalidRequest, StoreUnavailable
 from service.core.leases import AccountHealth
 from service.core.pasted import MAX_CHARS, decode_pasted
+from service.core.policy import REMEDIES
 from service.gateway.background import Background
 from service.gateway.system import SystemClock
 from service.outside_wiring import demo_accounts, upstreams_of
@@ -137,7 +138,11 @@ async def run(config: Config, arguments: argparse.Namespace, say: Say) -> int:
         except StoreUnavailable:
             say("Redis does not answer; `mimo-gateway doctor` says more.")
             return 1
-    say(table(accounts, [health for health in healths if name in (None, health.account_name)]))
+    chosen = [health for health in healths if name in (None, health.account_name)]
+    say(table(accounts, chosen))
+    for health in chosen:
+        if (remedy := REMEDIES.get(health.reason)) is not None:
+            say(f"  {health.account_name}: {remedy}")
     return 0
 
 

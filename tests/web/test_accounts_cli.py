@@ -186,6 +186,7 @@ async def test_pool_is_listed_as_workers_left_it_and_reset(
         assert cooling[:4] == ["platform", "platform", "cooling", "rate_limited"]
         assert 290 <= int(cooling[4]) <= 300
         assert quarantined[2:4] == ["quarantined", "unauthorized"]
+        assert "  platform-2: the key was refused: check it" in shown, "what to do"
         assert quarantined[-1] == "0/8"
         rig.simulator.play()
         for name in ("platform", "platform-2"):
