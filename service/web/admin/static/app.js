@@ -81,7 +81,7 @@ function languageSelect() {
         await useLanguage(event.target.value);
         if (main) {
           drawShell();
-          go();
+          await go();
           document.querySelector("select.language")?.focus();
         } else {
           await open();
