@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from service.core.prices import Prices
+from service.core.prices import UNCHANGED, Prices
 
 # What a string may look like: a pattern for all of it, and the pattern in words, for the message that
 # refuses it.
@@ -391,7 +391,7 @@ class Config:
     batches: Batches = Batches()
     loop_guard: LoopGuard = LoopGuard()
     reasoning: Reasoning = Reasoning()
-    prices: Prices = Prices()
+    prices: Prices = UNCHANGED
     admin_key: Secret = field(default=Secret(""))
     is_demo: bool = False
     secret_key: Secret = field(default=Secret(""))

@@ -64,7 +64,7 @@ class PriceTable:
 
     def overridden(self, prices: Prices) -> PriceTable:
         """This table with what an operator knows better."""
-        if prices == Prices():
+        if prices == UNCHANGED:
             return self
         searches = prices.thousand_searches_usd
         return replace(
@@ -85,6 +85,9 @@ class Prices:
     source: str = field(default="", metadata={"form": "words"})
     thousand_searches_usd: float | None = field(default=None, metadata=_USD)
     models: Mapping[str, Price] = field(default_factory=dict)
+
+
+UNCHANGED = Prices()
 
 
 _PRO = Price(input_usd=0.435, cached_usd=0.0036, output_usd=0.87)
