@@ -85,6 +85,14 @@ def _content(path: str) -> Iterator[Case]:
         request(path, *history, tools=[tool(path)]),
         lambda reply: reply.sent["messages"][1]["content"] == "",
     )
+    empty = [said(), *called(path, ""), said("", "assistant"), said("Go on.")]
+    yield answered(
+        "3.1",
+        path,
+        request(path, *empty, tools=[tool(path)]),
+        lambda reply: all(isinstance(message["content"], str) for message in reply.sent["messages"]),
+        name="an empty result and an empty answer",
+    )
     yield answered("3.2", path, request(path, said([IMAGE[path]])), _has_text, name="an image alone")
     yield answered(
         "3.2", path, request(path, said([EMPTY_TEXT[path], IMAGE[path]])), _has_text, name="an empty text"

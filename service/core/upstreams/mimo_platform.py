@@ -46,6 +46,7 @@ from service.core.upstreams.repair import (
     with_media_outside_results,
     with_media_the_model_reads,
     with_text_set,
+    without_empty_system,
 )
 from service.core.web_search import WEB_SEARCH, domain_instruction, wire_tool
 
@@ -92,7 +93,7 @@ def encode_request(conversation: Conversation) -> PlatformRequest:
 def _repaired(conversation: Conversation, facts: ModelFacts, notes: list[str]) -> Conversation:
     conversation = with_files_as_text(conversation)
     conversation = with_media_the_model_reads(conversation, facts, notes)
-    conversation = with_leading_system_merged(conversation)
+    conversation = with_leading_system_merged(without_empty_system(conversation))
     if not facts.accepts_media_in_results:
         conversation = with_media_outside_results(conversation)
     turns = [with_errors_told(with_calls_as_functions(with_text_set(turn))) for turn in conversation.turns]

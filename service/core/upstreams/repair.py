@@ -216,6 +216,12 @@ def with_leading_system_merged(conversation: Conversation) -> Conversation:
     return replace(conversation, turns=(Turn(role=Role.SYSTEM, parts=(Text(text=text),)), *turns[count:]))
 
 
+def without_empty_system(conversation: Conversation) -> Conversation:
+    """No system turn that says nothing: a text of no length is none."""
+    turns = tuple(turn for turn in conversation.turns if turn.role is not Role.SYSTEM or turn.text)
+    return conversation if len(turns) == len(conversation.turns) else replace(conversation, turns=turns)
+
+
 def with_text_set(turn: Turn) -> Turn:
     """No empty text part beside others, and some text beside media: MiMo answers `text` is not set
     otherwise."""
@@ -251,15 +257,18 @@ def _error_told(part: Part) -> Part:
 
 
 def with_calls_as_functions(turn: Turn) -> Turn:
-    """Past calls of freeform tools, as calls of the one-string functions they are offered as."""
-    if not any(call.is_custom for call in turn.tool_calls):
+    """Past calls of freeform tools, as calls of the one-string functions they are offered as; calls without
+    arguments get the empty object, since the wire has JSON there."""
+    if not any(call.is_custom or not call.arguments.strip() for call in turn.tool_calls):
         return turn
     return replace(turn, parts=tuple(map(_as_function, turn.parts)))
 
 
 def _as_function(part: Part) -> Part:
-    if not isinstance(part, ToolCall) or not part.is_custom:
+    if not isinstance(part, ToolCall):
         return part
+    if not part.is_custom:
+        return part if part.arguments.strip() else replace(part, arguments="{}")
     return replace(part, arguments=orjson.dumps({"input": part.arguments}).decode(), is_custom=False)
 
 

@@ -350,6 +350,18 @@ def test_a_past_freeform_call_becomes_a_call_of_that_function() -> None:
     ]
 
 
+def test_a_past_call_without_arguments_gets_the_empty_object() -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "look", "arguments": ""}}
+    out = messages(HELLO, {"role": "assistant", "tool_calls": [call]}, {**RESULT, "tool_call_id": "c"})
+    assert out[1]["tool_calls"][0]["function"]["arguments"] == "{}"
+
+
+@pytest.mark.parametrize("content", ["", None, []])
+def test_a_system_message_that_says_nothing_is_left_out(content: object) -> None:
+    assert messages({"role": "system", "content": content}, HELLO) == messages(HELLO)
+    assert messages(HELLO, {"role": "system", "content": content}) == messages(HELLO)
+
+
 def test_web_search_passes_with_its_documented_fields() -> None:
     tool = {"type": "web_search", "force_search": True, "limit": 3, "search_context_size": "low"}
     body = wire(tools=[tool])

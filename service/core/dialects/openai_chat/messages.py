@@ -91,10 +91,11 @@ def _decode_said(message: Mapping[str, object], at: str) -> Turn:
 
 
 def _content(message: Mapping[str, object], at: str) -> object:
-    """The content of a message that must have one."""
+    """The content of a message that must have one; null is an empty one. OpenAI refuses that; but a tool that
+    gave nothing and an answer that was empty come back so, and would break the conversation for good."""
     if "content" not in message:
         raise missing(f"{at}.content")
-    return message["content"]
+    return message["content"] or ""
 
 
 def _decode_assistant(message: Mapping[str, object], at: str, legacy_id: str) -> Turn:
@@ -116,8 +117,8 @@ def _decode_assistant(message: Mapping[str, object], at: str, legacy_id: str) ->
     audio = optional_object(message, "audio", at)
     if content is None and audio is not None:
         parts.append(_spoken(audio, f"{at}.audio"))
-    if content is None and not parts:
-        raise _no_content(message, f"{at}.content")
+    if "content" not in message and not parts:
+        raise missing(f"{at}.content")
     return Turn(role=Role.ASSISTANT, parts=tuple(parts), name=optional_string(message, "name", at))
 
 
@@ -131,16 +132,6 @@ def _spoken(audio: Mapping[str, object], at: str) -> Text:
             code="unsupported_value",
         )
     return Text(text=transcript)
-
-
-def _no_content(message: Mapping[str, object], param: str) -> InvalidRequest:
-    if "content" not in message:
-        return missing(param)
-    return InvalidRequest(
-        f"Invalid value for '{param}': expected a string, got null. It may be null only beside 'tool_calls'.",
-        param=param,
-        code="invalid_type",
-    )
 
 
 def _reasoning(message: Mapping[str, object], at: str) -> str:

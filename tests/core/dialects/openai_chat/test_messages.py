@@ -179,7 +179,6 @@ def test_the_legacy_result_answers_the_call_before_it() -> None:
             "messages[1].audio",
             id="sound by its id, which is not kept",
         ),
-        pytest.param({"role": "user", "content": None}, "messages[1].content", id="a user with null"),
         pytest.param({"role": "system", "content": 7}, "messages[1].content", id="content a number"),
         pytest.param(
             {"role": "user", "content": "x", "name": 5}, "messages[1].name", id="a name that is none"
@@ -206,14 +205,6 @@ def test_the_legacy_result_answers_the_call_before_it() -> None:
             id="a picture from the system",
         ),
         pytest.param({"role": "assistant"}, "messages[1].content", id="an assistant that says nothing"),
-        pytest.param(
-            {"role": "assistant", "content": None}, "messages[1].content", id="an assistant with null"
-        ),
-        pytest.param(
-            {"role": "assistant", "content": None, "tool_calls": []},
-            "messages[1].content",
-            id="null and no call",
-        ),
         pytest.param(
             {"role": "assistant", "content": "x", "reasoning_content": 5},
             "messages[1].reasoning_content",
@@ -272,11 +263,6 @@ def test_the_legacy_result_answers_the_call_before_it() -> None:
             {"role": "tool", "tool_call_id": "c"}, "messages[1].content", id="a result without content"
         ),
         pytest.param(
-            {"role": "tool", "tool_call_id": "c", "content": None},
-            "messages[1].content",
-            id="a result that is null",
-        ),
-        pytest.param(
             {"role": "function", "content": "x"}, "messages[1].name", id="a legacy result without a name"
         ),
     ],
@@ -291,9 +277,15 @@ def test_no_message_at_all() -> None:
     assert (error.param, error.code) == ("messages", "empty_array")
 
 
-def test_null_content_says_when_it_is_allowed() -> None:
-    assert "only beside 'tool_calls'" in refusal({"role": "assistant", "content": None}).message
-    assert "Missing required parameter" in refusal({"role": "assistant"}).message
+@pytest.mark.parametrize("role", ["system", "user", "assistant"])
+def test_null_content_is_an_empty_one(role: str) -> None:
+    (turn,) = decode_messages([{"role": role, "content": None}])
+    assert (turn.role, turn.parts) == (Role(role), ())
+
+
+def test_a_result_that_is_null_is_an_empty_one() -> None:
+    (turn,) = decode_messages([{"role": "tool", "tool_call_id": "c", "content": None}])
+    assert turn.parts == (ToolResult(call_id="c", parts=()),)
 
 
 # --- client role --------------------------------------------------------------------------------------------
