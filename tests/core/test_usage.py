@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import date
 
 from service.core.events import Usage
@@ -113,3 +114,14 @@ def test_a_name_is_no_formula():
         .splitlines()[1]
         .startswith("'=HYPERLINK()")
     )
+
+
+def test_what_two_answers_took_adds_up_count_by_count():
+    numbers = [field.name for field in fields(Usage) if field.name != "is_estimated"]
+    one = Usage(**{name: place for place, name in enumerate(numbers, 1)})
+    other = Usage(**{name: 10 * place for place, name in enumerate(numbers, 1)}, is_estimated=True)
+    both = one + other
+    assert [getattr(both, name) for name in numbers] == [11 * place for place in range(1, len(numbers) + 1)]
+    assert both.is_estimated
+    assert both.media_tokens == both.image_tokens + both.audio_tokens + both.video_tokens
+    assert not (one + one).is_estimated
