@@ -135,7 +135,7 @@ async def test_what_cannot_be_an_account_is_refused_by_its_field(
     assert COOKIE not in answer["error"]["message"]
 
 
-@pytest.mark.parametrize("body", ["[]", "{", '"x"', "null"])
+@pytest.mark.parametrize("body", ["", "[]", "{", '"x"', "null", '{"name": "%s"}' % ("x" * 140_000)])
 async def test_body_must_be_an_object(operator: Operator, body: str) -> None:
     assert (await operator.call("POST", PATH, data=body))[0] == 400
 
