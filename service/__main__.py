@@ -276,6 +276,7 @@ def _welcome(base_url: str) -> str:
     return f"""
 MiMo Gateway {__version__} listens on {base_url}
 No config.json: the built-in simulator answers, Redis is embedded, the API key is {DEMO_API_KEY}.
+The admin page is {base_url}/admin; it opens to the key that MIMO_ADMIN_KEY holds (16 characters or more).
 
 Try:
   {curl}/models {headers}
