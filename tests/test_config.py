@@ -24,11 +24,13 @@ from service.config import (
     Log,
     LogLevel,
     LoopGuard,
+    MediaSettings,
     Reasoning,
     Reload,
     Secret,
     Security,
     Storage,
+    TextModels,
     Timeouts,
     Tools,
     ToolsMode,
@@ -107,6 +109,7 @@ def test_every_section_loads() -> None:
         batches={"max_in_flight": 2},
         loop_guard={"enabled": True},
         reasoning={"shows_alone": True},
+        media={"text_models": "stand_in"},
         prices={
             "dated": "2026-11-01",
             "source": "our contract",
@@ -131,6 +134,7 @@ def test_every_section_loads() -> None:
     assert config.batches == Batches(max_in_flight=2)
     assert config.loop_guard == LoopGuard(enabled=True)
     assert config.reasoning == Reasoning(shows_alone=True)
+    assert config.media == MediaSettings(text_models=TextModels.STAND_IN)
     assert config.prices == Prices(
         dated="2026-11-01",
         source="our contract",
