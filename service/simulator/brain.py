@@ -115,20 +115,33 @@ def answer(ask: Ask, directive: Directive) -> Answer:
     return _limited(made, ask)
 
 
+_MEDIUM_TOKENS = 64
+
+
 def count_usage(ask: Ask, made: Answer, cached_tokens: int) -> Usage:
     """Both sides counted; the cached tokens are part of the input, the reasoning part of the output."""
     input_tokens = max(1, -(-len(ask.prompt) // TOKEN_BYTES))
-    media_tokens = sum(_media_tokens(seen) for seen in ask.media)
+    sent = [seen.kind for seen in ask.media if seen.size_bytes is not None]
     return Usage(
-        input_tokens=input_tokens + media_tokens,
+        input_tokens=input_tokens + _MEDIUM_TOKENS * len(sent),
         output_tokens=made.output_tokens,
         cached_tokens=min(cached_tokens, input_tokens),
         reasoning_tokens=made.reasoning_tokens,
+        image_tokens=_MEDIUM_TOKENS * sent.count("image"),
+        audio_tokens=_MEDIUM_TOKENS * sent.count("audio"),
+        video_tokens=_MEDIUM_TOKENS * sent.count("video"),
     )
 
 
-def _media_tokens(seen: SeenMedia) -> int:
-    return 0 if seen.size_bytes is None else 64
+def sent_details(usage: Usage) -> dict[str, object] | None:
+    """`prompt_tokens_details`, null when there is nothing to tell."""
+    media = {
+        "audio_tokens": usage.audio_tokens,
+        "image_tokens": usage.image_tokens,
+        "video_tokens": usage.video_tokens,
+    }
+    told: dict[str, object] = {"cached_tokens": usage.cached_tokens} if usage.cached_tokens else {}
+    return {**told, **{name: count for name, count in media.items() if count}} or None
 
 
 # --- scripted -----------------------------------------------------------------------------------------------

@@ -14,7 +14,9 @@ import openai
 import orjson
 import pytest
 
+from service.config import Tools, WebSearch
 from service.config_loader import api_keys
+from service.core.events import Usage
 from service.core.prices import SHIPPED, Price, Prices
 from service.core.usage import UsageRow
 from service.gateway.usage import UsageReport, decode_query
@@ -201,6 +203,38 @@ async def test_a_client_that_leaves_midway_is_charged_what_it_saw(
         assert row.output_tokens
         assert row.estimated_requests == 1
         assert row.cost_micro_usd
+
+
+@pytest.mark.parametrize("kind", ["platform", "studio"])
+async def test_media_are_booked_by_what_they_are(start: Start, kind: str) -> None:
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+    content = [{"type": "text", "text": "What is this?"}, picture, picture]
+    body = {"model": MODEL, "messages": [{"role": "user", "content": content}]}
+    async with start(kind) as rig:
+        async with rig.http.post(rig.url("/v1/chat/completions"), json=body) as response:
+            assert response.status == 200
+        row = await booked(rig, 1)
+        assert 0 < row.image_tokens < row.input_tokens
+        assert (row.audio_tokens, row.video_tokens) == (0, 0)
+
+
+async def test_searches_are_booked_and_charged_apart(start: Start) -> None:
+    tools = Tools(web_search=WebSearch.ALLOWED)
+    asked = "[[sim: search]] What is new?"
+    body = {
+        "model": MODEL,
+        "messages": [{"role": "user", "content": asked}],
+        "tools": [{"type": "web_search"}],
+    }
+    async with start("platform", tools=tools) as rig:
+        async with rig.http.post(rig.url("/v1/chat/completions"), json=body) as response:
+            usage = (await response.json())["usage"]
+        row = await booked(rig, 1)
+        assert row.searches == 1
+        tokens = SHIPPED.price_of(MODEL).tokens_micro_usd(
+            Usage(input_tokens=usage["prompt_tokens"], output_tokens=usage["completion_tokens"])
+        )
+        assert row.cost_micro_usd == round(tokens + 5000)
 
 
 async def test_background_responses_are_booked(start: Start) -> None:

@@ -201,11 +201,15 @@ def _usage(data: dict[str, object]) -> Usage | None:
         return None
     native = source.get("nativeUsage")
     details = native if isinstance(native, dict) else {}
+    sent = details.get("prompt_tokens_details")
     return Usage(
         input_tokens=_count(source, "promptTokens"),
         output_tokens=_count(source, "completionTokens"),
-        cached_tokens=_count(details.get("prompt_tokens_details"), "cached_tokens"),
+        cached_tokens=_count(sent, "cached_tokens"),
         reasoning_tokens=_count(details.get("completion_tokens_details"), "reasoning_tokens"),
+        image_tokens=_count(sent, "image_tokens"),
+        audio_tokens=_count(sent, "audio_tokens"),
+        video_tokens=_count(sent, "video_tokens"),
     )
 
 

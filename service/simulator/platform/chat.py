@@ -6,6 +6,7 @@ import orjson
 from aiohttp import web
 
 from service.core.events import Usage
+from service.simulator.brain import sent_details
 from service.simulator.directives import NO_DIRECTIVE, Directive
 from service.simulator.engine import Asked, Made, Refusal
 from service.simulator.options import PlatformAccount
@@ -100,7 +101,7 @@ def _token_counts(usage: Usage) -> dict[str, object]:
         "prompt_tokens": usage.input_tokens,
         "total_tokens": usage.total_tokens,
         "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
-        "prompt_tokens_details": {"cached_tokens": usage.cached_tokens} if usage.cached_tokens else None,
+        "prompt_tokens_details": sent_details(usage),
     }
 
 

@@ -11,7 +11,7 @@ import orjson
 from aiohttp import web
 
 from service.core.events import Usage
-from service.simulator.brain import Ask, SeenMedia, literal_url
+from service.simulator.brain import Ask, SeenMedia, literal_url, sent_details
 from service.simulator.directives import NO_DIRECTIVE, Directive, split_directives
 from service.simulator.engine import Asked, Made, Refusal
 from service.simulator.markup import mimoml
@@ -274,7 +274,7 @@ class _Frames:
                     "prompt_tokens": usage.input_tokens,
                     "completion_tokens": output,
                     "total_tokens": usage.input_tokens + output,
-                    "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
+                    "prompt_tokens_details": sent_details(usage),
                     "completion_tokens_details": {"reasoning_tokens": reasoning},
                 },
             },

@@ -231,6 +231,15 @@ def test_the_notices_are_those_that_were_seen() -> None:
             id="with the native details",
         ),
         pytest.param(
+            [
+                usage(
+                    prompt_tokens_details={"image_tokens": 3, "audio_tokens": 2, "video_tokens": 1},
+                )
+            ],
+            Usage(input_tokens=10, output_tokens=5, image_tokens=3, audio_tokens=2, video_tokens=1),
+            id="with what media took",
+        ),
+        pytest.param(
             [usage(completion_tokens_details=None, prompt_tokens_details=[])],
             Usage(input_tokens=10, output_tokens=5),
             id="with details that are none",

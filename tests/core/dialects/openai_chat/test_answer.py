@@ -38,6 +38,16 @@ def test_usage_survives() -> None:
     assert decode_usage(encode_usage(usage)) == usage
 
 
+def test_usage_tells_what_media_and_searches_took() -> None:
+    sent = {"cached_tokens": 4, "image_tokens": 3, "audio_tokens": 2, "video_tokens": 1}
+    searched = {"tool_usage": 2, "page_usage": 9}
+    value = {"prompt_tokens": 10, "prompt_tokens_details": sent, "web_search_usage": searched}
+    assert decode_usage(value) == Usage(
+        input_tokens=10, cached_tokens=4, image_tokens=3, audio_tokens=2, video_tokens=1, searches=2
+    )
+    assert decode_usage({"prompt_tokens_details": None, "web_search_usage": []}) == Usage()
+
+
 @pytest.mark.parametrize("value", [None, 5, "x", []])
 def test_what_is_no_usage(value: object) -> None:
     assert decode_usage(value) is None
