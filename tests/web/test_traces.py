@@ -7,11 +7,10 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from aiohttp import web
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from service.config import Security
+from tests.fakes.collector import Collector, collecting, environment, told
 from tests.web.rig import Rig, Start
 
 TRACE, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -19,50 +18,13 @@ SENT = {"traceparent": f"00-{TRACE}-{CALLER}-00", "tracestate": "vendor=1"}
 PROMPT, ANSWER = "canary-prompt-77aa", "canary-answer-88bb"
 
 
-class Receiver:
-    """An OTLP endpoint. `spans` is what came."""
-
-    def __init__(self) -> None:
-        self.spans: list[Span] = []
-        self.raw: list[bytes] = []
-        self.resources: list[dict[str, str]] = []
-
-    async def take(self, request: web.Request) -> web.Response:
-        body = await request.read()
-        self.raw.append(body)
-        export = ExportTraceServiceRequest.FromString(body)
-        for one in export.resource_spans:
-            self.resources.append({pair.key: pair.value.string_value for pair in one.resource.attributes})
-            self.spans += [span for scope in one.scope_spans for span in scope.spans]
-        return web.Response(body=b"", content_type="application/x-protobuf")
-
-
-def told(span: Span) -> dict[str, Any]:
-    def plain(value: Any) -> Any:
-        kind = value.WhichOneof("value")
-        return (
-            [plain(one) for one in value.array_value.values]
-            if kind == "array_value"
-            else getattr(value, kind)
-        )
-
-    return {pair.key: plain(pair.value) for pair in span.attributes}
-
-
 @pytest.fixture
-async def receiver(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Receiver]:
+async def receiver(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Collector]:
     """Runs, and the environment names it."""
-    receiver, app = Receiver(), web.Application()
-    app.router.add_post("/v1/traces", receiver.take)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    port = runner.addresses[0][1]
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{port}")
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "none")
-    yield receiver
-    await runner.cleanup()
+    async with collecting() as collector:
+        for name, value in environment(collector).items():
+            monkeypatch.setenv(name, value)
+        yield collector
 
 
 def chat(text: str, **more: Any) -> dict[str, Any]:
@@ -98,7 +60,7 @@ async def test_the_studio_and_whoever_the_operator_says_are_told_of_no_trace(sta
         assert response.headers["x-trace-id"] == TRACE, "our own log has it all the same"
 
 
-async def test_requests_arrive_as_spans_at_the_collector(start: Start, receiver: Receiver) -> None:
+async def test_requests_arrive_as_spans_at_the_collector(start: Start, receiver: Collector) -> None:
     async with start("platform", "platform-2") as rig:
         body = chat(f"{PROMPT} [[sim: say={ANSWER}]]", stream=True)
         response = await ask(rig, body, **SENT)
@@ -127,7 +89,7 @@ async def test_requests_arrive_as_spans_at_the_collector(start: Start, receiver:
     assert not [word for word in (PROMPT, ANSWER, "sk-mimo", "sk-simulator") if word.encode() in sent]
 
 
-async def test_client_that_leaves_has_its_spans(start: Start, receiver: Receiver) -> None:
+async def test_client_that_leaves_has_its_spans(start: Start, receiver: Collector) -> None:
     async with start("platform") as rig:
         body = chat("[[sim: tokens=100000 pace_ms=20]] go", stream=True)
         async with rig.http.post(rig.url("/v1/chat/completions"), json=body) as response:
@@ -138,7 +100,7 @@ async def test_client_that_leaves_has_its_spans(start: Start, receiver: Receiver
     assert (told(whole)["mgw.outcome"], told(attempt)["mgw.result"]) == ("cancelled", "cancelled")
 
 
-async def test_background_response_has_a_span_inside_its_requests(start: Start, receiver: Receiver) -> None:
+async def test_background_response_has_a_span_inside_its_requests(start: Start, receiver: Collector) -> None:
     async with start("platform") as rig:
         body = {"model": "mimo-v2.6-pro", "input": "Hello", "background": True}
         async with rig.http.post(rig.url("/v1/responses"), json=body) as response:
@@ -156,7 +118,7 @@ async def test_background_response_has_a_span_inside_its_requests(start: Start, 
 
 
 async def test_histograms_carry_exemplars_for_scrapers_that_take_them(
-    start: Start, receiver: Receiver
+    start: Start, receiver: Collector
 ) -> None:
     async with start("platform") as rig:
         response = await ask(rig, chat("Hello", stream=True))
