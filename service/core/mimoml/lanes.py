@@ -53,7 +53,7 @@ def _data(*, has_entities: bool, has_addresses: bool) -> Lane:
     """In a string argument outside CDATA: a line end may be layout, if a closer comes behind it."""
     bracket = STRUCTURE.never_tag
     plain = OPEN_BRACKETS + "\r\n" + "&" * has_entities + r"\[" * has_addresses
-    tokens = [bracket, rf"{_LINE_END}+(?=[^ \t{plain}]|{bracket})"]
+    tokens = [bracket, rf"{_LINE_END}+(?=[^ \t{OPEN_BRACKETS}]|{bracket})"]
     held = [f"(?:{_LINE_END})?(?:{_TAG_HELD})?"]
     if has_entities:
         tokens.append("&(?=[#a-zA-Z0-9]{0,9}+[^#a-zA-Z0-9;])")

@@ -42,10 +42,15 @@ class Machine(TextModes):
         """Something is held that the next piece must be read with."""
         return self._buffer != ""
 
-    def take_back(self, lane: Lane) -> str | None:
-        """What is held, if the lane can hold it as well; else None."""
+    def take_back(self, lane: Lane, *, is_reasoning: bool) -> str | None:
+        """What is held of the channel, if its lane can hold it as well; else None."""
         buffer = self._buffer
-        if self._seam or len(buffer) > MAX_HELD or lane.held(buffer, 0) is None:
+        if (
+            self._seam
+            or is_reasoning is not self._is_reasoning
+            or len(buffer) > MAX_HELD
+            or lane.held(buffer, 0) is None
+        ):
             return None
         self._buffer, self._ahead.asked = "", None
         return buffer
@@ -58,8 +63,6 @@ class Machine(TextModes):
 
     def argument_lane(self, lanes: Lanes) -> Lane | None:
         """How more of a string argument passes into its call's fragments, with nothing pending."""
-        if self._fed is not None:
-            return None
         if self._mode is Mode.VALUE:
             return None if self._is_refused else self._reader.lane(lanes)
         return lanes.json if self._mode is Mode.JSON and self._stream.is_lane else None

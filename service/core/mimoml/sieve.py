@@ -122,7 +122,7 @@ class Sieve:
         elif not is_reasoning and (index := outlet.lane_index) >= 0:
             lane = machine.argument_lane(self._lanes)
         if lane is not None and machine.is_waiting:
-            held = machine.take_back(lane)
+            held = machine.take_back(lane, is_reasoning=is_reasoning)
             if held is None:
                 return
             self._held = held

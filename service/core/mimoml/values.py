@@ -184,6 +184,7 @@ class ValueReader:
         elif isinstance(answer, Tag):
             return self._tag(answer, text, found)
         elif match is not None:
+            self._give_text("", is_data=True)
             return self._entity(text, found)
         return found
 

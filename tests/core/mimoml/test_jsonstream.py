@@ -5,7 +5,8 @@ from __future__ import annotations
 import orjson
 import pytest
 
-from service.core.mimoml.jsonstream import JSONStream
+from service.core.mimoml.jsonstream import MAX_FAULTS, JSONStream
+from service.core.mimoml.jsontext import MAX_DEPTH
 from service.core.mimoml.names import Names
 from service.core.mimoml.schema import Schema
 
@@ -120,3 +121,33 @@ def test_a_bracket_between_tokens_stops_it() -> None:
     stream = JSONStream(lambda _: None, SCHEMA)
     assert stream.feed('{"a": 1 </x>') == 8
     assert stream.keys == {"a"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{" + '"a" 1, ' * 20,
+        "{" + "a, " * 40,
+        "{" + '"a": , ' * 40,
+        '{"a": ' + "[" * (MAX_DEPTH + 1),
+    ],
+)
+def test_what_is_no_json_is_given_up(text: str) -> None:
+    for length in (1, 7, 1000):
+        out, stream = _through(text, length)
+        assert stream.is_broken
+        assert not stream.is_done
+        assert not stream.can_close
+        assert len(out) < 800
+
+
+def test_few_faults_are_put_right() -> None:
+    text = '{"a" 1, ' + ", ".join(f'"b{number}" {number}' for number in range(MAX_FAULTS - 1)) + "}"
+    out, stream = _through(text)
+    assert stream.is_done
+    assert len(orjson.loads(out)) == MAX_FAULTS
+
+
+def test_quotes_in_a_row_are_characters_but_for_the_last() -> None:
+    for length in (1, 2, 100):
+        assert _through('{"a": "x""""", "b": 1}', length)[0] == '{"a": "x\\"\\"\\"\\"", "b": 1}'

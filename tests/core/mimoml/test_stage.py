@@ -15,6 +15,7 @@ from service.core.events import (
     Notice,
     ReasoningDelta,
     TextDelta,
+    ToolCallCut,
     ToolCallDelta,
     ToolCallEnd,
     ToolCallStart,
@@ -255,3 +256,38 @@ def test_a_custom_schema_that_is_none_is_no_failure() -> None:
     tools = [ToolSpec(name="odd", parameters={"properties": [1], "required": "x", "type": 7})]
     text = '<tool_calls><invoke name="odd"><parameter name="a">1</parameter></invoke></tool_calls>'
     assert shape_of([text], tools=tools) == ['call odd {"a": 1}', "end tool_calls"]
+
+
+@pytest.mark.parametrize(
+    ("opening", "rest"),
+    [
+        ('<tool_call>{"name": "note", "arguments": {', "nonsense, " * 40 + "and more"),
+        ('<tool_call>{"name": "note", "arguments": {"any": ', "[" * 300 + " and more"),
+        ('<tool_call>{"name": "note", "arguments": {', "<a" * 40 + " and more"),
+        ('<tool_calls><invoke name="note">{', "nonsense, " * 40 + "and more"),
+    ],
+)
+def test_a_call_whose_json_is_none_is_cut_before_the_text_behind_it(opening: str, rest: str) -> None:
+    for pieces in ([opening + rest], list(opening + rest)):
+        events = sieved(pieces)
+        check_events(events)
+        assert any(isinstance(event, ToolCallCut) for event in events)
+        assert "".join(event.text for event in events if isinstance(event, TextDelta)).endswith(" and more")
+        assert ("call_rejected", "hermes") in _notices(events) or ("call_rejected", "mimoml") in _notices(
+            events
+        )
+        assert events[-1] == Finish(FinishReason.LENGTH)
+
+
+def test_a_json_string_that_is_no_json_is_swallowed_with_its_call() -> None:
+    text = '<tool_call>{"name": "note", "arguments": "{' + "nonsense, <a " * 40 + '"}</tool_call> and more'
+    for pieces in ([text], list(text)):
+        events = sieved(pieces)
+        check_events(events)
+        assert shape_of(pieces)[1:] == ['text "} and more"', "end length"]
+
+
+def test_markup_that_is_none_behind_arguments_is_passed_over() -> None:
+    text = '<tool_call>{"name": "ping", "arguments": {}, <parametric>}</tool_call> end'
+    for pieces in ([text], list(text)):
+        assert shape_of(pieces) == ["call ping {}", 'text " end"', "end tool_calls"]
