@@ -30,6 +30,8 @@ from service.core.events import (
     FinishReason,
     ReasoningDelta,
     TextDelta,
+    ToolCallDelta,
+    ToolCallEnd,
     ToolCallStart,
 )
 from service.core.json_text import JsonText, json_in
@@ -41,6 +43,8 @@ _CUT = (FinishReason.LENGTH, FinishReason.CONTENT_FILTER)
 
 # A JSON text -> what is wrong with it, in words that name the place; None when nothing is.
 FaultOf = Callable[[str], str | None]
+# The same for a call: the tool's name and the JSON text of its arguments.
+CallFaultOf = Callable[[str, str], str | None]
 
 
 class Demand(Protocol):
@@ -65,16 +69,25 @@ def asked_again(conversation: Conversation, unmet: AnswerUnmet) -> Conversation:
 
 
 class CallDemand:
-    """`tool_choice` required or named: all is held back until the first call starts."""
+    """`tool_choice` required or named: all is held back until the first call starts.
 
-    is_heavy = False
+    `fault_of` (None: calls are not judged): the name of a tool and the arguments of its call -> what is wrong
+    with them, in words that name the place. Then all is held back until the whole answer was found good."""
 
-    def __init__(self, choice: ToolChoice) -> None:
+    def __init__(self, choice: ToolChoice, fault_of: CallFaultOf | None = None) -> None:
         self._choice = choice
+        self._fault_of = fault_of
         self._held: list[Event] = []
         self._text: list[str] = []
+        self._name = ""
+        self._arguments: list[str] = []
         self._chars = 0
+        self._has_called = False
         self._is_met = False
+
+    @property
+    def is_heavy(self) -> bool:
+        return self._chars > _HEAVY_CHARS and self._has_called and not self._is_met
 
     def feed(self, events: list[Event]) -> list[Event]:
         if self._is_met:
@@ -95,19 +108,42 @@ class CallDemand:
             case TextDelta():
                 self._text.append(event.text)
                 self._chars += len(event.text)
-                if self._chars > MAX_PROSE_CHARS:
+                if self._chars > MAX_PROSE_CHARS and not self._has_called:
                     raise self._unmet("answered with text alone")
             case ToolCallStart():
                 if self._choice.name not in (None, event.name):
                     raise self._unmet("called another tool")
-                return True
+                self._has_called, self._name, self._arguments = True, event.name, []
+                return self._fault_of is None
+            case ToolCallDelta():
+                self._arguments.append(event.fragment)
+                self._chars += len(event.fragment)
+                return self._chars > MAX_JSON_CHARS  # too much to hold: it passes as it is
+            case ToolCallEnd():
+                self._judge()
             case Finish():
-                if event.reason not in _CUT:
+                if event.reason not in _CUT and not self._has_called:
                     raise self._unmet("answered without a call")
                 return True
             case _:
                 pass
         return False
+
+    def _judge(self) -> None:
+        """The call is complete. Raises AnswerUnmet when its arguments will not do."""
+        arguments = "".join(self._arguments)
+        fault = None if self._fault_of is None else self._fault_of(self._name, arguments)
+        if fault is not None:
+            raise AnswerUnmet(
+                f"The model's call of '{self._name}' does not fit the tool's schema: {fault}.",
+                param="tool_choice",
+                code="tool_choice_unmet",
+                answer=arguments,
+                remedy=(
+                    f"Those arguments of `{self._name}` were not valid: {fault}. Call it again with the "
+                    "corrected arguments, and answer with the call and nothing else."
+                ),
+            )
 
     def _unmet(self, what: str) -> AnswerUnmet:
         named = self._choice.name

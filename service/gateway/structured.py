@@ -13,8 +13,14 @@ from typing import Any
 import orjson
 
 from service.config import AccountKind
-from service.core.conversation import Conversation, ResponseFormat, ResponseFormatKind, ToolChoiceMode
-from service.core.demands import CallDemand, Demand, FormatDemand
+from service.core.conversation import (
+    Conversation,
+    ResponseFormat,
+    ResponseFormatKind,
+    ToolChoiceMode,
+    ToolKind,
+)
+from service.core.demands import CallDemand, CallFaultOf, Demand, FormatDemand
 from service.core.errors import InvalidRequest
 from service.core.json_schema import mistake_in
 from service.gateway.patterns import can_be_tried
@@ -48,12 +54,34 @@ def demands_of(conversation: Conversation, kind: AccountKind, *, offers_tools: b
     can_call = kind is AccountKind.PLATFORM or (offers_tools and conversation.uses_sieve)
     is_called = choice.mode in (ToolChoiceMode.REQUIRED, ToolChoiceMode.NAMED)
     if is_called and conversation.tools and can_call:
-        demands.append(CallDemand(choice))
+        demands.append(CallDemand(choice, call_judge(conversation)))
     elif response_format.kind is not ResponseFormatKind.TEXT:
         # Strict says that nothing else will do: the client waits for the whole rather than see a fault.
         is_live = conversation.streams and response_format.strict is not True
         demands.append(FormatDemand(response_format, partial(fault_of, response_format), is_live=is_live))
     return demands
+
+
+def call_judge(conversation: Conversation) -> CallFaultOf | None:
+    """What is wrong with a call of a tool that stands in for a schema: one that is `strict`, or the one that
+    was named, where no stream waits for its arguments. None: no call is judged."""
+    named = None if conversation.streams else conversation.tool_choice.name
+    judged: Mapping[str, Mapping[str, object]] = {
+        tool.name: tool.parameters
+        for tool in conversation.tools
+        if tool.kind is ToolKind.FUNCTION and (tool.strict is True or tool.name == named)
+    }
+    return partial(_call_fault, judged) if judged else None
+
+
+def _call_fault(judged: Mapping[str, Mapping[str, object]], name: str, arguments: str) -> str | None:
+    if name not in judged:
+        return None
+    try:
+        value = orjson.loads(arguments or "{}")
+    except orjson.JSONDecodeError as error:
+        return f"they are not JSON ({str(error)[:_MAX_FAULT_CHARS]})"
+    return schema_fault(judged[name], value, text_chars=len(arguments))
 
 
 def fault_of(response_format: ResponseFormat, text: str) -> str | None:

@@ -30,6 +30,7 @@ from service.core.events import (
     FinishReason,
     ReasoningDelta,
     TextDelta,
+    ToolCallDelta,
     ToolCallEnd,
     ToolCallStart,
     Usage,
@@ -90,6 +91,61 @@ def test_answer_that_was_cut_before_its_call_says_so_itself(finish: Finish) -> N
 
 def test_failure_before_the_call_is_told_alone() -> None:
     assert CallDemand(REQUIRED).feed([TextDelta("Let me"), CUT]) == [CUT]
+
+
+def with_arguments(arguments: str, name: str = "look") -> list[Event]:
+    middle = len(arguments) // 2
+    pieces: list[Event] = [
+        ToolCallDelta(0, piece) for piece in (arguments[:middle], arguments[middle:]) if piece
+    ]
+    return [ToolCallStart(0, "call_1", name), *pieces, ToolCallEnd(0), USED, Finish(FinishReason.TOOL_CALLS)]
+
+
+def no_seven(name: str, arguments: str) -> str | None:
+    return "$.a: 7 will not do" if "7" in arguments else None
+
+
+def test_judged_call_is_held_until_the_whole_answer_was_found_good() -> None:
+    demand = CallDemand(NAMED, no_seven)
+    *events, end = with_arguments('{"a": 1}')
+    for event in [TextDelta("Well."), *events]:
+        assert demand.feed([event]) == []
+    assert demand.feed([end]) == [TextDelta("Well."), *events, end]
+    assert demand.feed([end]) == [end]
+
+
+def test_call_that_does_not_fit_is_told_with_its_place() -> None:
+    with pytest.raises(AnswerUnmet, match=r"call of 'look' does not fit .* \$\.a: 7 will not do") as caught:
+        CallDemand(NAMED, no_seven).feed(with_arguments('{"a": 7}'))
+    assert (caught.value.param, caught.value.demand) == ("tool_choice", "tool_choice")
+    assert caught.value.answer == '{"a": 7}'
+    assert "Call it again" in caught.value.remedy
+
+
+def test_each_of_several_calls_is_judged() -> None:
+    good, bad = with_arguments('{"a": 1}')[:-2], with_arguments('{"a": 7}')
+    with pytest.raises(AnswerUnmet):
+        CallDemand(REQUIRED, no_seven).feed([*good, *bad])
+
+
+@pytest.mark.parametrize("finish", [LENGTH, FILTERED])
+def test_judged_call_that_was_cut_is_passed_on(finish: Finish) -> None:
+    events: list[Event] = [ToolCallStart(0, "c", "look"), ToolCallDelta(0, '{"a": 7'), finish]
+    assert CallDemand(NAMED, no_seven).feed(events) == events
+
+
+def test_judged_call_that_grows_too_large_passes_as_it_is() -> None:
+    demand = CallDemand(NAMED, no_seven)
+    start, delta = ToolCallStart(0, "c", "look"), ToolCallDelta(0, "7" * (MAX_JSON_CHARS // 2 + 1))
+    assert demand.feed([start, delta]) == []
+    assert demand.is_heavy
+    assert demand.feed([delta]) == [start, delta, delta]
+    assert not demand.is_heavy
+
+
+def test_text_after_a_judged_call_is_no_answer_without_one() -> None:
+    demand = CallDemand(NAMED, no_seven)
+    assert demand.feed([*with_arguments("{}")[:-1], TextDelta("x" * (MAX_PROSE_CHARS + 1))]) == []
 
 
 # --- JSON ---------------------------------------------------------------------------------------------------

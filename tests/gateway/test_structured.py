@@ -14,11 +14,12 @@ from service.core.conversation import (
     ResponseFormatKind,
     ToolChoice,
     ToolChoiceMode,
+    ToolKind,
     ToolSpec,
 )
 from service.core.demands import CallDemand, FormatDemand
 from service.core.errors import InvalidRequest
-from service.gateway.structured import demands_of, fault_of, refuse_broken_schema
+from service.gateway.structured import call_judge, demands_of, fault_of, refuse_broken_schema
 
 PLAIN = Conversation(model="m", turns=())
 TOOLS = replace(PLAIN, tools=(ToolSpec(name="look"),), tool_choice=ToolChoice(mode=ToolChoiceMode.REQUIRED))
@@ -48,6 +49,37 @@ JSON = replace(PLAIN, response_format=ResponseFormat(kind=ResponseFormatKind.JSO
 def test_demands(conversation: Conversation, kind: str, offers_tools: bool, expected: list[type]) -> None:
     found = demands_of(conversation, AccountKind(kind), offers_tools=offers_tools)
     assert [type(one) for one in found] == expected
+
+
+CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+LOOK = ToolSpec(name="look", parameters=CITY)
+NAMED_CHOICE = ToolChoice(mode=ToolChoiceMode.NAMED, name="look")
+
+
+@pytest.mark.parametrize(
+    ("tool", "choice", "streams", "is_judged"),
+    [
+        pytest.param(LOOK, NAMED_CHOICE, False, True, id="the tool that was named"),
+        pytest.param(LOOK, NAMED_CHOICE, True, False, id="its arguments stream"),
+        pytest.param(replace(LOOK, strict=True), NAMED_CHOICE, True, True, id="strict"),
+        pytest.param(LOOK, TOOLS.tool_choice, False, False, id="any tool"),
+        pytest.param(replace(LOOK, strict=True), TOOLS.tool_choice, True, True, id="any tool, strict"),
+        pytest.param(
+            replace(LOOK, strict=True, kind=ToolKind.CUSTOM), NAMED_CHOICE, False, False, id="a freeform tool"
+        ),
+    ],
+)
+def test_calls_that_stand_in_for_a_schema_are_judged(
+    tool: ToolSpec, choice: ToolChoice, streams: bool, is_judged: bool
+) -> None:
+    judge = call_judge(replace(PLAIN, tools=(tool,), tool_choice=choice, streams=streams))
+    assert (judge is not None) is is_judged
+    if judge is not None:
+        assert judge("look", '{"city": "Oslo"}') is None
+        assert judge("look", '{"city": 7}') == "$.city: 7 is not of type 'string'"
+        assert judge("look", "") == "$: 'city' is a required property"
+        assert "not JSON" in str(judge("look", '{"city": '))
+        assert judge("another", "7") is None
 
 
 def schema(**words: object) -> ResponseFormat:

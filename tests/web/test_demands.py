@@ -107,6 +107,38 @@ async def test_both_answers_are_paid_for_and_the_last_one_is_told(start: Start) 
         assert f'token_type="input"}} {float(billed)}' in text
 
 
+BAD_CALL = 'call=get_weather args="{\\"city\\": 7}"'
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+async def test_named_call_that_does_not_fit_its_schema_is_asked_for_once_more(
+    start: Start, dialect: type[Agent]
+) -> None:
+    """A tool that stands in for a schema, as Anthropic's clients and LangChain's have it."""
+    async with start("platform") as rig:
+        agent = dialect(rig.http, tool_choice=NAMED[dialect])
+        agent.say(f"Weather in Paris? [[sim: {BAD_CALL} times=1]]")
+        assert await agent.step(rig.gateway.base_url)
+        first, second = rig.simulator.record.of("chat_completions")
+        assert "$.city: 7 is not of type 'string'" in str(second.body["messages"][-2:])
+        assert "the model was asked once more: tool_choice_unmet" in agent.headers["X-Mimo-Gateway-Notes"]
+        assert first.status == second.status == 200
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+async def test_named_call_that_never_fits_is_an_error_that_names_the_path(
+    start: Start, dialect: type[Agent]
+) -> None:
+    async with start("platform") as rig:
+        rig.simulator.play(BAD_CALL)
+        agent = dialect(rig.http)
+        agent.say("Weather in Paris?")
+        error = await refused(rig, agent.path, {**agent.body(), "tool_choice": NAMED[dialect]})
+        assert "$.city: 7 is not of type 'string'" in error["message"]
+        assert upstream_calls(rig) == 2
+        await rig.nothing_is_held()
+
+
 # --- structured outputs -------------------------------------------------------------------------------------
 
 DRAFT_7 = {"$schema": "http://json-schema.org/draft-07/schema#", **SCHEMA, "additionalProperties": False}
