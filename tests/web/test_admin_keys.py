@@ -11,6 +11,7 @@ import pytest
 from redis.asyncio import Redis
 
 from service.gateway import keyring
+from service.simulator import SimulatorOptions
 from tests.web.admin import Fleet, Operator, fleet_of
 
 PATH = "/keys"
@@ -152,3 +153,13 @@ async def test_markup_travels_as_data(operator: Operator) -> None:
             assert response.content_type == "application/json"
             assert response.headers["X-Content-Type-Options"] == "nosniff"
             assert "default-src 'none'" in response.headers["Content-Security-Policy"]
+
+
+async def test_markup_of_an_upstream_travels_as_data(clean_redis: str, tmp_path: Path) -> None:
+    options = SimulatorOptions(script=(f'status=400 message="{XSS}"',))
+    async with fleet_of(clean_redis, tmp_path, options=options) as fleet:
+        operator = fleet.operator
+        async with operator.http.post(operator.url("/playground/chat"), json=HELLO) as response:
+            assert response.status == 400
+            assert response.content_type == "application/json"
+            assert response.headers["X-Content-Type-Options"] == "nosniff"

@@ -79,6 +79,15 @@ async def test_numbers_of_all_workers_add_up(fleet: Fleet, period: str, points: 
     assert answer["degraded"] == []
 
 
+async def test_what_was_counted_last_is_told_before_the_end(clean_redis: str, tmp_path: Path) -> None:
+    async with fleet_of(clean_redis, tmp_path) as fleet:
+        assert await ask(fleet.operator) == 200
+    async with fleet_of(clean_redis, tmp_path) as fleet:
+        totals = (await fleet.operator.ok("GET", "/overview"))["totals"]
+    assert totals["requests"] == 1
+    assert totals["cost_micro_usd"] > 0, "it was settled, and then told"
+
+
 async def test_accounts_tell_how_the_last_hour_went(fleet: Fleet) -> None:
     for operator in fleet.operators:
         await ask(operator)
