@@ -152,11 +152,13 @@ def resolve(name: str, offered: Collection[str], aliases: Mapping[str, str]) -> 
 
 def _listed(name: str, plain: str, offered: Collection[str]) -> Resolution | None:
     """`name` as an offered id, as another spelling of one, or as a retired id whose successor is offered."""
-    if name in offered:
-        return Resolution(model=name)
-    if plain in offered:
-        return Resolution(model=plain, notes=(f"model {_shown(name)} read as {plain}",))
     retired = RETIRED.get(plain)
+    # Some accounts still offer what has ended elsewhere, or will: those who use it should know.
+    ended = () if retired is None else (f"model {plain} is retired as of {retired.ended_on}",)
+    if name in offered:
+        return Resolution(model=name, notes=ended)
+    if plain in offered:
+        return Resolution(model=plain, notes=(f"model {_shown(name)} read as {plain}", *ended))
     if retired is None or retired.successor not in offered:
         return None
     note = f"model {plain} ended on {retired.ended_on}; {retired.successor} answers"

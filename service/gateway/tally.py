@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from service.core.conversation import Conversation
 from service.core.events import (
+    Citation,
     Event,
     Failed,
     Finish,
@@ -42,6 +43,7 @@ class Tally:
         self._output_chars = 0
         self._reasoning_chars = 0
         self._was_promoted = False
+        self._has_sources = False
         self._given_up = Usage()
         self.usage: Usage | None = None
 
@@ -74,7 +76,7 @@ class Tally:
             self._given_up = self._given_up + self.usage
         self.usage = None
         self._output_chars = self._reasoning_chars = 0
-        self._was_promoted = False
+        self._was_promoted = self._has_sources = False
         self._record.tools_called, self._record.error = 0, None
         self._thoughts.forget()
 
@@ -113,6 +115,8 @@ class Tally:
                 if self.usage is None:
                     self.usage = self._estimated_usage()
                     return [*shown[:-1], UsageReport(self.usage), event]
+            case Citation():
+                self._has_sources = True
             case Failed():
                 record.error = event.error
             case _:
@@ -123,5 +127,7 @@ class Tally:
         return Usage(
             input_tokens=quick_prompt_tokens(self._conversation),
             output_tokens=chars_tokens(self._output_chars + self._reasoning_chars),
+            # The platform bills each search, and has made one at least; the studio bills none.
+            searches=int(self._has_sources and self._record.wire == "platform"),
             is_estimated=True,
         )

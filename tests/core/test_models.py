@@ -244,3 +244,10 @@ def test_the_table_says_what_the_models_page_says() -> None:
     assert {(facts.context_tokens, facts.max_output_tokens) for facts in FACTS.values()} == {
         (1 << 20, 1 << 17)
     }
+
+
+def test_a_retired_id_that_is_still_offered_says_so() -> None:
+    (note,) = resolve("mimo-v2.5-pro", ["mimo-v2.5-pro"], {}).notes
+    assert note == "model mimo-v2.5-pro is retired as of 2026-10-21"
+    assert resolve("MiMo-V2.5-Pro", ["mimo-v2.5-pro"], {}).notes[1:] == (note,)
+    assert resolve(PRO, OFFERED, {}).notes == ()

@@ -274,3 +274,17 @@ async def test_a_search_is_charged(start: Start, path: str, streams: bool) -> No
         counts = dict(line.rsplit(" ", 1) for line in text.splitlines() if line.startswith("mgw_"))
         assert float(counts[f'mgw_web_searches_total{{model="{MODEL}"}}']) == 1
         assert float(counts[f'mgw_cost_micro_usd_total{{model="{MODEL}"}}']) >= 5000
+
+
+async def test_a_search_whose_client_has_left_is_charged(start: Start) -> None:
+    """No count came, but the sources did: one search at least was made."""
+    async with searching(start) as rig:
+        asked = [{"role": "user", "content": "What is new? [[sim: stall_after=4]]"}]
+        body = {"model": MODEL, **ASKS[CHAT], "messages": asked, "stream": True}
+        async with rig.http.post(rig.url(CHAT), json=body) as response:
+            assert SOURCE.encode() in await response.content.readuntil(SOURCE.encode())
+            response.close()
+        await rig.nothing_is_held()
+        await rig.gateway.services.background.drain(timeout_s=5)
+        text = rig.gateway.services.metrics.render().decode()
+        assert f'mgw_web_searches_total{{model="{MODEL}"}} 1.0' in text
