@@ -18,6 +18,7 @@ from service.core.upstreams.mimo_studio import decode_data
 TTS_SAVE_PATH = "/open-apis/chat/conversation/save"
 TTS_GENERATE_PATH = "/open-apis/tts/v2/generate"
 _WAV_HEAD_BYTES = 12
+MAX_WHOLE_BYTES = 96 << 20  # base64 of half an hour
 
 
 def platform_format(request: SpeechRequest) -> AudioFormat:
@@ -61,6 +62,7 @@ class SpeechDecoder:
     def __init__(self, *, streams: bool) -> None:
         self._sse = SSEDecoder() if streams else None
         self._pieces: list[bytes] = []
+        self._whole_bytes = 0
         self.usage: Usage | None = None
         self.finish_told = Finish(FinishReason.STOP)
         self.worded = ""  # the words that the model found itself, where it was asked to
@@ -70,6 +72,9 @@ class SpeechDecoder:
         """The audio that `chunk` completes. Raises UpstreamProtocolError."""
         if self._sse is None:
             self._pieces.append(chunk)
+            self._whole_bytes += len(chunk)
+            if self._whole_bytes > MAX_WHOLE_BYTES:
+                raise UpstreamProtocolError(f"The upstream's speech is longer than {MAX_WHOLE_BYTES} bytes.")
             return b""
         return b"".join(self._frame(frame.data) for frame in self._sse.feed(chunk))
 

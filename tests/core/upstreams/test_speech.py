@@ -14,6 +14,7 @@ from service.core.errors import InvalidRequest, UpstreamProtocolError, UpstreamU
 from service.core.events import Finish, FinishReason, Usage
 from service.core.speech import AudioFormat, SpeechRequest, Transcript, TranscriptionRequest
 from service.core.upstreams.speech import (
+    MAX_WHOLE_BYTES,
     SpeechDecoder,
     decode_status,
     decode_task,
@@ -134,6 +135,15 @@ def test_what_is_no_sound_is_an_error(body: bytes, error: type[Exception]) -> No
     decoder.feed(body)
     with pytest.raises(error):
         decoder.finish()
+
+
+def test_speech_without_an_end_is_given_up() -> None:
+    decoder = SpeechDecoder(streams=False)
+    piece = bytes(1 << 20)
+    for _ in range(MAX_WHOLE_BYTES // len(piece)):
+        assert decoder.feed(piece) == b""
+    with pytest.raises(UpstreamProtocolError, match="longer than"):
+        decoder.feed(piece)
 
 
 def test_a_stream_that_ends_early_is_an_error() -> None:

@@ -97,6 +97,8 @@ def is_spoken(body: Mapping[str, object]) -> bool:
 
 def refuse_sound(body: Mapping[str, object]) -> None:
     """For a model that does not speak: raises InvalidRequest when sound is asked of it."""
+    if body.get("modalities") is None and body.get("audio") is None:
+        return
     modalities = optional_array(body, "modalities") or ()
     for param, asks in (("modalities", "audio" in modalities), ("audio", body.get("audio") is not None)):
         if asks:
