@@ -88,6 +88,7 @@ class Answer:
         self._penalty: Penalty | None = None
         self._has_begun = False
         self._is_over = False
+        self._was_left_open = False
         self.admission = admission
 
     @property
@@ -131,6 +132,7 @@ class Answer:
 
     async def aclose(self) -> None:
         """Stop reading: the upstream is not asked for more."""
+        self._was_left_open = self._was_left_open or self._call is not None
         self._end_attempt()
         self._is_over = True
 
@@ -183,7 +185,8 @@ class Answer:
             self._penalty = penalty_of(failure)
         elif kept := [one for one in (self._thoughts.keep(), self._kept_thread()) if one is not None]:
             await asyncio.wait(kept, timeout=KEEP_WITHIN_S)
-        await self.aclose()
+        self._end_attempt()
+        self._is_over = True
 
     def _kept_thread(self) -> asyncio.Future[None] | None:
         if self._following is None or self._account is None or self._call is None:
@@ -355,7 +358,7 @@ class Answer:
     def close(self, *, is_cancelled: bool = False) -> None:
         """Book the end at once; charging the key and giving the lease back follow off the client's path."""
         self._record.is_cancelled = self._record.is_cancelled or is_cancelled
-        was_open = self._call is not None
+        was_open = self._was_left_open or self._call is not None
         self._end_attempt()
         self._is_over = True
         self._thoughts.keep()  # of a client that left: what it has seen may come back

@@ -103,7 +103,7 @@ class RedisLimits:
         self._slots.discard(admission.request_id)
         self._local.settle(admission, used_tokens=used_tokens)
         held = keys.api_key(admission.key_id)
-        pairs: list[Argument] = [word for pair in (counts or {}).items() for word in pair]
+        pairs: list[Argument] = [word for pair in (counts or {}).items() if pair[1] for word in pair]
         return Call(
             "settle",
             [

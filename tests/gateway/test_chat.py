@@ -253,6 +253,29 @@ async def test_client_that_leaves_closes_the_upstream_and_frees_the_lease() -> N
     await world.settled()
 
 
+async def test_client_that_leaves_before_the_first_word_is_charged_its_prompt() -> None:
+    world = World([Script(stalls=True)])
+    request = asyncio.ensure_future(world.events())
+    for _ in range(20):  # turns of the loop: enough to reach the stall
+        await asyncio.sleep(0)
+    assert world.upstream.open_calls == 1
+    request.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await request
+    await world.settled()
+    (settled,) = world.ledger.settled
+    assert settled.usage.input_tokens > 0
+    assert (settled.usage.output_tokens, settled.usage.is_estimated) == (0, True)
+
+
+async def test_failure_before_the_first_word_charges_nothing() -> None:
+    world = World([Script(cut=UpstreamProtocolError("cut"))] * 3)
+    with pytest.raises(GatewayError):
+        await world.events()
+    await world.settled()
+    assert [one.usage.total_tokens for one in world.ledger.settled] == [0]
+
+
 async def test_consumer_that_stops_reading_frees_everything() -> None:
     world = World([Script(batches=[[TextDelta("Hi")], [TextDelta("more")]], stalls=True)])
     async with world.chat.open(HELLO, key=KEY, record=world.record) as answer:
