@@ -23,7 +23,19 @@ SINKS = re.compile(
     r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|createContextualFragment|srcdoc|DOMParser"
     r"|\beval\(|new Function|setHTML|javascript:|\.on[a-z]+ ?="
 )
-PREFIXES = ("region", "plan", "kind", "state", "reason", "media", "phase", "dialect", "action", "degraded")
+PREFIXES = (
+    "region",
+    "plan",
+    "kind",
+    "state",
+    "reason",
+    "media",
+    "phase",
+    "dialect",
+    "action",
+    "degraded",
+    "trouble",
+)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)

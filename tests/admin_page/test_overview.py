@@ -76,6 +76,17 @@ def test_what_is_degraded_is_told_with_its_reason(page: Page) -> None:
     expect(page.get_by_text("connection refused")).to_be_visible()
 
 
+def test_account_that_needs_somebody_is_told_and_leads_there(page: Page) -> None:
+    def quarantined(route: Route) -> None:
+        told = route.fetch().json()
+        told["accounts"] = {"ready": 1, "cooling": 0, "quarantined": 1, "disabled": 0}
+        route.fulfill(json=told)
+
+    page.route("**/admin/api/overview*", quarantined)
+    page.get_by_role("link", name="1 account is quarantined and needs you").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Accounts")
+
+
 def test_hidden_page_asks_nothing_and_asks_at_once_when_it_is_seen_again(page: Page) -> None:
     """The browser's own notion of hidden is stood in for; the clock is the test's."""
     page.clock.install()

@@ -153,9 +153,11 @@ function timesOf({ points, x, slot, name }) {
   const width = slot * points.length;
   const count = Math.max(1, Math.min(points.length, Math.floor(width / 110)));
   const every = Math.max(1, Math.ceil(points.length / count));
+  // Below its bar where there is room for each; else the words begin where their slot does.
+  const isWide = slot > MOST_BAR * 1.3;
   return points.flatMap((each, index) =>
-    index % every === 0 && (index === 0 || x(index) + 70 < x(0) + width)
-      ? [svg("text", { class: "tick", x: x(index), y: HEIGHT - 5, "text-anchor": "start" }, name(each.time))]
+    index % every === 0 && (isWide || index === 0 || x(index) + 70 < x(0) + width)
+      ? [svg("text", { class: "tick", x: x(index) + (isWide ? slot / 2 : 0), y: HEIGHT - 5, "text-anchor": isWide ? "middle" : "start" }, name(each.time))]
       : []);
 }
 

@@ -71,6 +71,7 @@ export default {
   "overview.stale": "Not refreshed since {time}",
   "overview.paused": "Paused",
   "overview.well": "All is well",
+  "overview.quarantined": { one: "{count} account is quarantined and needs you", other: "{count} accounts are quarantined and need you" },
   "overview.degraded": "Something needs attention",
   "overview.charts": "Charts",
   "overview.health": "Health",
@@ -131,6 +132,15 @@ export default {
   "reason.unavailable": "MiMo failed or cannot be reached",
   "reason.timeout": "MiMo did not answer in time",
   "reason.breaker": "It failed too often in a row",
+
+  "trouble.upstream_rate_limited": "MiMo limited its rate",
+  "trouble.upstream_refused": "MiMo refused a request",
+  "trouble.upstream_account": "MiMo refused the account",
+  "trouble.upstream_unavailable": "MiMo failed or could not be reached",
+  "trouble.upstream_timeout": "MiMo did not answer in time",
+  "trouble.upstream_protocol": "The answer broke off or was none",
+  "trouble.store_unavailable": "Redis did not answer",
+  "trouble.internal": "A defect of the gateway",
 
   "kind.platform": "Platform",
   "kind.studio": "Studio",

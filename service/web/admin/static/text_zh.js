@@ -71,6 +71,7 @@ export default {
   "overview.stale": "上次刷新：{time}",
   "overview.paused": "已暂停",
   "overview.well": "一切正常",
+  "overview.quarantined": { other: "{count} 个账号已被隔离，需要您处理" },
   "overview.degraded": "有问题需要处理",
   "overview.charts": "图表",
   "overview.health": "健康状况",
@@ -131,6 +132,15 @@ export default {
   "reason.unavailable": "MiMo 出错或无法连接",
   "reason.timeout": "MiMo 未及时应答",
   "reason.breaker": "连续失败次数过多",
+
+  "trouble.upstream_rate_limited": "被 MiMo 限流",
+  "trouble.upstream_refused": "MiMo 拒绝了请求",
+  "trouble.upstream_account": "MiMo 拒绝了该账号",
+  "trouble.upstream_unavailable": "MiMo 出错或无法连接",
+  "trouble.upstream_timeout": "MiMo 未及时应答",
+  "trouble.upstream_protocol": "应答中断或没有应答",
+  "trouble.store_unavailable": "Redis 没有应答",
+  "trouble.internal": "网关自身的缺陷",
 
   "kind.platform": "官方平台",
   "kind.studio": "Studio 网页",

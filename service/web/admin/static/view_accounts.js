@@ -95,7 +95,7 @@ function limitsOf(account) {
 
 function lastErrorOf({ last_error: error }) {
   if (!error) return h("span", { class: "hint" }, "–");
-  return [h("div", { class: "sub", title: dateTime(error.time) }, relative(error.time)), h("div", { class: "wrap small" }, error.what)];
+  return [h("div", { class: "sub", title: dateTime(error.time) }, relative(error.time)), h("div", { class: "wrap small" }, word("trouble", error.what))];
 }
 
 function actionsOf(account, refresh) {

@@ -128,7 +128,7 @@ function chartsOf({ period, points, step_seconds: stepS }) {
 
 function page(data, charts) {
   return [
-    degradedOf(data.degraded),
+    degradedOf(data),
     h("dl", { class: "tiles", data: { testid: "tiles" } }, tilesOf(data)),
     h(
       "div",
@@ -139,7 +139,11 @@ function page(data, charts) {
   ];
 }
 
-function degradedOf(list) {
+function degradedOf({ degraded: list, accounts }) {
+  if (!list.length && accounts.quarantined) {
+    const words = t("overview.quarantined", { count: accounts.quarantined });
+    return h("p", { class: "degraded", role: "status" }, icon("alert"), h("a", { href: "#/accounts" }, words));
+  }
   if (!list.length) return h("p", { class: "well", role: "status" }, icon("check"), h("span", {}, t("overview.well")));
   return h(
     "section",
