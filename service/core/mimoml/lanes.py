@@ -43,7 +43,7 @@ def _lane(plain: str, *tokens: str, held: str, is_string: bool = False) -> Lane:
     )
 
 
-_LINE_END = r"(?:\r\n?|\n)[ \t]*"
+_LINE_END = r"(?:\r\n?+|\n)[ \t]*"
 _HALVES = "\ud800-\udfff"
 _TAG_HELD = "<(?:/?[^>\u0080-\U0010ffff])?"
 _ADDRESS, _ADDRESS_HELD = r"\[(?!:|\Z)", r"\[(?::\]?/?)?"

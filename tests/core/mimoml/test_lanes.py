@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import random
 import re
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.core.events import Event, ReasoningDelta, TextDelta, ToolCallDelta
@@ -119,6 +120,7 @@ def _in_pieces(text: str, length: int) -> list[str]:
     return [text[start : start + length] for start in range(0, len(text), length)]
 
 
+@settings(max_examples=300)
 @given(openings, atoms, st.integers(1, 9), policies)
 def test_pieces_give_what_the_whole_gives(
     opening: str, text: str, length: int, policy: SievePolicy | None
@@ -126,6 +128,19 @@ def test_pieces_give_what_the_whole_gives(
     whole = shape_of([opening + text], policy=policy)
     assert shape_of([opening, *_in_pieces(text, length)], policy=policy) == whole
     assert shape_of(_in_pieces(opening + text, length), policy=policy) == whole
+
+
+@pytest.mark.slow
+@pytest.mark.no_cover
+def test_twenty_thousand_texts_in_pieces() -> None:
+    """The same at a size that finds what a few hundred examples miss."""
+    for seed in range(20_000):
+        rng = random.Random(seed)
+        text = "".join(rng.choice(_ATOMS) for _ in range(rng.randint(1, 25)))
+        opening = rng.choice(list(_OPENINGS.values()))
+        policy = rng.choice([None, None, SievePolicy(restores_urls=True), SievePolicy(native_calls=True)])
+        pieces = [opening, *_in_pieces(text, rng.randint(1, 9))]
+        assert shape_of(pieces, policy=policy) == shape_of([opening + text], policy=policy), opening + text
 
 
 @given(atoms, atoms, st.integers(1, 5))
