@@ -96,7 +96,15 @@ def is_spoken(body: Mapping[str, object]) -> bool:
 
 
 def refuse_sound(body: Mapping[str, object]) -> None:
-    """For a model that does not speak: raises InvalidRequest when sound is asked of it."""
+    """For where a chat is answered in text: raises InvalidRequest when sound is asked for, or a model that
+    speaks."""
+    if is_spoken(body):
+        raise InvalidRequest(
+            f"The model {str(body['model'])[:64]} speaks, and no sound is given out here: send the request "
+            "to /v1/chat/completions by itself.",
+            param="model",
+            code="unsupported_value",
+        )
     if body.get("modalities") is None and body.get("audio") is None:
         return
     modalities = optional_array(body, "modalities") or ()
