@@ -58,6 +58,7 @@ class Fleet:
         self._flushes = 0
         self._unsent: Pulse | None = None
         self._heard = Heard()
+        self._obeyed: frozenset[str] = frozenset()
         self._beating = asyncio.Lock()
 
     async def beat(self) -> None:
@@ -75,8 +76,9 @@ class Fleet:
             self._unsent = pulse if pulse.number else None
             return
         self._unsent = None
-        if self._heard.stops:
-            self._stop(self._heard.stops)
+        # Once: a client may give the same id to request after request, and only one was meant.
+        self._stop(self._heard.stops - self._obeyed)
+        self._obeyed = self._heard.stops
 
     def _pulse(self) -> Pulse:
         """The next one; counts that did not arrive go again as they were."""
@@ -112,15 +114,20 @@ class Fleet:
     # --- live requests --------------------------------------------------------------------------------------
 
     async def live(self) -> list[LiveRequest]:
-        """Those of every worker, the oldest first. From now on all of them show theirs for a while.
-
-        Raises StoreUnavailable."""
-        await self._board.watch(ttl_s=WATCH_S)
+        """Those of every worker, the oldest first; while Redis is away, those of this one. From now on all of
+        them show theirs for a while."""
         found = self.own()
-        for shown in await self._board.lives():
+        for shown in await self._shown_by_all():
             requests = [LiveRequest(**one) for one in orjson.loads(shown)]
             found += [one for one in requests if one.worker != self.worker]
         return sorted(found, key=lambda one: -one.age_s)
+
+    async def _shown_by_all(self) -> Sequence[bytes]:
+        try:
+            await self._board.watch(ttl_s=WATCH_S)
+            return await self._board.lives()
+        except StoreUnavailable:
+            return []
 
     def own(self) -> list[LiveRequest]:
         """Those of this process."""

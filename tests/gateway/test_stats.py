@@ -152,6 +152,8 @@ class Board:
         return []
 
     async def lives(self) -> Sequence[bytes]:
+        if self.is_deaf:
+            raise StoreUnavailable("away")
         return [orjson.dumps([])]
 
     async def watch(self, *, ttl_s: int) -> None:
@@ -218,6 +220,31 @@ async def test_nothing_is_shown_unless_somebody_watches(clock: FakeClock) -> Non
 async def test_phases(clock: FakeClock, known: dict[str, object], phase: str) -> None:
     fleet = Fleet(Board(), Stats(clock), {Runs(**known)}, clock=clock, worker="w")
     assert [one.phase for one in fleet.own()] == [phase]
+
+
+async def test_stop_is_obeyed_once(clock: FakeClock) -> None:
+    """A client may give the same id to request after request."""
+    board, one = Board(), Runs(request_id="req_same")
+    running = {one}
+    fleet = Fleet(board, Stats(clock), running, clock=clock, worker="w")
+    board.heard = Heard(stops=frozenset({"req_same"}))
+    await fleet.beat()
+    running.clear()
+    running.add(other := Runs(request_id="req_same"))
+    await fleet.beat()
+    assert (one.stopped, other.stopped) == (1, 0)
+    board.heard = Heard()
+    await fleet.beat()
+    board.heard = Heard(stops=frozenset({"req_same"}))
+    await fleet.beat()
+    assert other.stopped == 1
+
+
+async def test_own_requests_are_shown_while_redis_is_away(clock: FakeClock) -> None:
+    board = Board()
+    board.is_deaf = True
+    fleet = Fleet(board, Stats(clock), {Runs()}, clock=clock, worker="w")
+    assert [one.request_id for one in await fleet.live()] == ["req_1"]
 
 
 async def test_request_is_stopped_where_it_runs_whoever_asks(clock: FakeClock) -> None:

@@ -10,7 +10,7 @@ from service.web.context import SERVICES
 
 
 async def index(request: web.Request) -> web.Response:
-    """Of every worker, the oldest first. Raises StoreUnavailable."""
+    """Of every worker, the oldest first; while Redis is away, of this one."""
     return reply(request, {"requests": await request.app[SERVICES].admin.fleet.live()})
 
 
