@@ -192,10 +192,7 @@ def text_of(*blocks: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
 def test_an_answer_with_a_search_comes_back_with_what_was_found() -> None:
     body = encode_completion(collect([ONE, TWO, TextDelta("So it is."), STOP]), HEAD)
     text, notes = text_of(*orjson.loads(body)["content"])
-    assert (
-        text
-        == "[Found on the web: A (https://a.com/1): About a.; https://b.com]\n\nSo it is."
-    )
+    assert text == "[Found on the web: A (https://a.com/1): About a.; https://b.com]\n\nSo it is."
     assert notes == ()
 
 
