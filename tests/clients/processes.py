@@ -69,7 +69,7 @@ def started(
         )
         try:
             url = f"http://127.0.0.1:{port}"
-            _await_answer(url + ready_path, process, log_file)
+            await_answer(url + ready_path, process, log_file)
             yield Running(base_url=url, process=process, log_file=log_file)
         finally:
             process.send_signal(signal.SIGTERM)
@@ -77,7 +77,7 @@ def started(
     assert code == 0, log_file.read_text()
 
 
-def _await_answer(url: str, process: subprocess.Popen[bytes], log_file: Path) -> None:
+def await_answer(url: str, process: subprocess.Popen[bytes], log_file: Path) -> None:
     deadline_s = time.monotonic() + _START_TIMEOUT_S
     while time.monotonic() < deadline_s:
         assert process.poll() is None, log_file.read_text()

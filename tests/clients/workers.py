@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx2
 
-from tests.clients.processes import _await_answer, free_port
+from tests.clients.processes import await_answer, free_port
 
 
 class Worker:
@@ -34,7 +34,7 @@ class Worker:
             )
 
     def await_ready(self) -> None:
-        _await_answer(f"http://127.0.0.1:{self._ops_port}/readyz", self.process, self.log_file)
+        await_answer(f"http://127.0.0.1:{self._ops_port}/readyz", self.process, self.log_file)
 
     def metrics(self) -> str:
         return httpx2.get(f"http://127.0.0.1:{self._ops_port}/metrics").text

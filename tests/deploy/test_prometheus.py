@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from tests.clients.operated import ROOMY, Process, gateway
-from tests.clients.processes import API_KEY, free_port, started
+from tests.clients.processes import API_KEY, await_answer, free_port, started
 from tests.k8s.tools import OBSERVABILITY, tool
 
 KEY = {"Authorization": f"Bearer {API_KEY}"}
@@ -48,7 +48,9 @@ def prometheus(folder: Path, *targets: str) -> Iterator[str]:
             [*command, f"--web.listen-address=127.0.0.1:{port}"], stdout=log, stderr=log
         )
         try:
-            yield f"http://127.0.0.1:{port}"
+            url = f"http://127.0.0.1:{port}"
+            await_answer(url + "/-/ready", process, folder / "prometheus.log")
+            yield url
         finally:
             process.terminate()
             process.wait(20)
