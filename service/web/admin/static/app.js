@@ -1,11 +1,10 @@
 /* The shell: who is signed in, which view is open, the navigation, what holds everywhere. */
 
 import { api, signals, useToken } from "./api.js";
-import { fill, h } from "./dom.js";
+import { append, fill, h } from "./dom.js";
 import { currentLanguage, LANGUAGES, t, useLanguage } from "./i18n.js";
 import { icon } from "./icons.js";
 import { clearNotices, openDialog } from "./dialog.js";
-import { append } from "./dom.js";
 import { button, failed, loading, select } from "./parts.js";
 import { setTheme, theme, THEMES } from "./prefs.js";
 import { drawNotConfigured, drawSignIn } from "./view_signin.js";

@@ -78,9 +78,9 @@ export const shortDay = date({ month: "short", day: "numeric" });
 export function relative(seconds, nowS = Date.now() / 1000) {
   if (isNone(seconds)) return NONE;
   const away = seconds - nowS;
-  const size = Math.abs(away);
+  const apart = Math.abs(away);
   const [unit, length] =
-    size < 60 ? ["second", 1] : size < 3_600 ? ["minute", 60] : size < 86_400 ? ["hour", 3_600] : ["day", 86_400];
+    apart < 60 ? ["second", 1] : apart < 3_600 ? ["minute", 60] : apart < 86_400 ? ["hour", 3_600] : ["day", 86_400];
   return format(Intl.RelativeTimeFormat, { numeric: "auto" }).format(Math.round(away / length), unit);
 }
 

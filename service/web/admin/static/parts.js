@@ -38,12 +38,12 @@ export function stateBadge(state) {
 }
 
 /** Text that counts down to an instant; `tick` keeps it true. */
-export function remaining(untilS, key = "accounts.for_another") {
-  return h("span", { class: "remaining", data: { until: untilS, key } }, untilText(untilS, key, Date.now() / 1000));
+export function remaining(endS, key = "accounts.for_another") {
+  return h("span", { class: "remaining", data: { until: endS, key } }, untilText(endS, key, Date.now() / 1000));
 }
 
-function untilText(untilS, key, nowS) {
-  return untilS > nowS ? t(key, { time: duration(untilS - nowS) }) : t("accounts.any_moment");
+function untilText(endS, key, nowS) {
+  return endS > nowS ? t(key, { time: duration(endS - nowS) }) : t("accounts.any_moment");
 }
 
 /** Brings every countdown and every age below `root` up to `nowS`. */
