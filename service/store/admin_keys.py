@@ -13,7 +13,7 @@
 | `mgw:{fleet}:watch` | string | somebody looks at the live requests | 6 s |
 | `mgw:{fleet}:stops` | zset | request_id that is to be stopped -> expires_ms | 10 min |
 | `mgw:{fleet}:errors` | hash | account -> its last error, JSON | 8 days |
-| `mgw:{fleet}:<step>:<slot>` | hash | counts of a minute, a quarter of an hour, two hours | what charts show |
+| `mgw:{fleet}:<step>:<slot>` | hash | counts of a minute, a quarter hour, two hours | as charts show |
 """
 
 from __future__ import annotations
