@@ -181,6 +181,7 @@ async def test_chat_cites(start: Start) -> None:
         answer, _, _ = await ask(rig, CHAT)
         (cited,) = answer["choices"][0]["message"]["annotations"]
         assert (cited["type"], cited["url_citation"]["url"]) == ("url_citation", SOURCE)
+        assert answer["usage"]["web_search_usage"] == {"tool_usage": 1}
 
 
 @pytest.mark.parametrize("streams", [False, True], ids=["whole", "stream"])

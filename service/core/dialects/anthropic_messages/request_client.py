@@ -11,6 +11,7 @@ import orjson
 from service.core.conversation import Conversation, ResponseFormatKind, Role, Thinking, Turn
 from service.core.dialects.anthropic_messages.blocks import encoded_part
 from service.core.dialects.anthropic_messages.tools import encoded_choice, encoded_tool
+from service.core.web_search import WEB_SEARCH
 
 _ROLE_NAMES = {Role.SYSTEM: "system", Role.USER: "user", Role.ASSISTANT: "assistant", Role.TOOL: "user"}
 
@@ -40,7 +41,8 @@ def encode_object(conversation: Conversation) -> dict[str, object]:
     body["output_config"] = _output_config(conversation)
     body["stream"] = conversation.streams or None
     for key, value in conversation.extra.items():
-        body.setdefault(key, value)
+        if key != WEB_SEARCH:  # MiMo's, which its Messages does not take
+            body.setdefault(key, value)
     return {key: value for key, value in body.items() if value is not None}
 
 

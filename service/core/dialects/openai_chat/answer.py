@@ -28,12 +28,17 @@ _CUT = (FinishReason.LENGTH, FinishReason.CONTENT_FILTER)
 
 
 def encode_usage(usage: Usage) -> dict[str, object]:
+    """OpenAI's counts; searches, of which it has none, as MiMo tells them."""
+    searched: dict[str, object] = {}
+    if usage.searches:
+        searched["web_search_usage"] = {"tool_usage": usage.searches}
     return {
         "prompt_tokens": usage.input_tokens,
         "completion_tokens": usage.output_tokens,
         "total_tokens": usage.total_tokens,
         "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
         "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+        **searched,
     }
 
 

@@ -13,6 +13,7 @@ from service.core.conversation import Role, Text
 from service.core.dialects.anthropic_messages.blocks import decoded_parts
 from service.core.dialects.anthropic_messages.reading import Reading
 from service.core.dialects.anthropic_messages.request import decode_object
+from service.core.dialects.anthropic_messages.request_client import encode_object
 from service.core.dialects.anthropic_messages.response import encode_completion
 from service.core.dialects.anthropic_messages.usage import decoded_usage
 from service.core.errors import InvalidRequest
@@ -95,6 +96,12 @@ def test_a_demand_for_the_search_is_told_to_it(choice: dict[str, str]) -> None:
 
 def test_a_demand_for_any_of_own_tools_forces_no_search() -> None:
     assert asked(SEARCH, tools=[SEARCH, OWN], tool_choice={"type": "any"}) == {"type": "web_search"}
+
+
+def test_the_platforms_messages_is_not_told_of_a_search() -> None:
+    messages = [{"role": "user", "content": "What is new?"}]
+    decoded = decode_object({"model": "m", "max_tokens": 9, "messages": messages, "tools": [SEARCH]})
+    assert set(encode_object(decoded.conversation)) == {"model", "messages", "max_tokens"}
 
 
 def test_a_search_that_was_taken_away_is_not_asked_for() -> None:

@@ -34,7 +34,7 @@ def test_the_input_of_a_freeform_tool(arguments: str, raw: str) -> None:
 
 
 def test_usage_survives() -> None:
-    usage = Usage(input_tokens=10, output_tokens=5, cached_tokens=4, reasoning_tokens=2)
+    usage = Usage(input_tokens=10, output_tokens=5, cached_tokens=4, reasoning_tokens=2, searches=3)
     assert decode_usage(encode_usage(usage)) == usage
 
 
