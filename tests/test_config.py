@@ -30,6 +30,7 @@ from service.config import (
     Secret,
     Security,
     Storage,
+    Studio,
     TextModels,
     Timeouts,
     Tools,
@@ -110,6 +111,8 @@ def test_every_section_loads() -> None:
         loop_guard={"enabled": True},
         reasoning={"shows_alone": True},
         media={"text_models": "stand_in"},
+        studio={"reuse_conversations": True, "reuse_ttl_s": 60, "probe_interval_s": 0},
+        admin_key="0123456789abcdef",
         prices={
             "dated": "2026-11-01",
             "source": "our contract",
@@ -135,6 +138,8 @@ def test_every_section_loads() -> None:
     assert config.loop_guard == LoopGuard(enabled=True)
     assert config.reasoning == Reasoning(shows_alone=True)
     assert config.media == MediaSettings(text_models=TextModels.STAND_IN)
+    assert config.studio == Studio(reuse_conversations=True, reuse_ttl_s=60, probe_interval_s=0.0)
+    assert config.admin_key.reveal() == key_digest("0123456789abcdef")
     assert config.prices == Prices(
         dated="2026-11-01",
         source="our contract",
