@@ -287,8 +287,8 @@ class Security:
     `allow_private_media_hosts` names hosts whose media URLs are fetched although their addresses are private.
     `trusts_forwarded_proto`: a proxy of yours sets X-Forwarded-Proto, and clients cannot; URLs that answers
     hold then have its scheme. `sends_trace_context`: platform accounts are told of the request's trace
-    (`traceparent`, `tracestate`). `studio_user_agent` is what studio accounts are called with: our own name, not
-    a browser's.
+    (`traceparent`, `tracestate`). `studio_user_agent` is what studio accounts are called with: our own name,
+    not a browser's.
     """
 
     cors_origins: tuple[str, ...] = field(default=(), metadata={"form": "origin"})

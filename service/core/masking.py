@@ -1,4 +1,4 @@
-"""Credentials taken out of what an upstream says: it may quote what it was sent, in more than one spelling."""
+"""Credentials taken out of what an upstream says: it may quote what it was sent, in several spellings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ MASK = "***"
 
 
 def masked(text: str, secrets: Iterable[str]) -> str:
-    """`text` without the secrets: as they are, as a URL has them, and with the slashes that JSON may escape."""
+    """`text` without the secrets: as they are, as a URL has them, and with slashes escaped as in JSON."""
     for secret in secrets:
         if secret:
             for form in {secret, quote(secret, safe=""), secret.replace("/", "\\/")}:

@@ -1,4 +1,4 @@
-"""What a client should know of its request: a text for the header and the log, and its kind for the metrics."""
+"""What a client should know of its request: a text for header and log, and its kind for the metrics."""
 
 from __future__ import annotations
 

@@ -14,7 +14,6 @@ from service.core.models import facts_of, readers
 from service.core.notes import Note, NoteKind
 from service.core.upstreams.repair import media_of, turns_since_answer
 
-
 _KINDS = frozenset(MediaKind) - {MediaKind.FILE}  # files become text, which every model reads
 
 

@@ -142,7 +142,7 @@ class Store:
         return self._breaker.is_open
 
     def in_flight(self, line: str) -> int:
-        """Commands whose reply is awaited: of scripts (`line`), of plain commands and bodies (`side_line`)."""
+        """Commands whose reply is awaited: of scripts (`line`), or of commands and bodies (`side_line`)."""
         return (self._line if line == "line" else self._side_line).in_flight
 
     def share_of(self, limit: int) -> int:

@@ -1,6 +1,7 @@
 """The events of background responses in a Redis Stream each. Fits `ports.ResponseEvents`.
 
-One entry holds the bytes of some whole events: `d` as they are or `z` deflated, and `last` in the final one.
+One entry holds the bytes of some whole events: `d` as they are, `z` deflated, or `s` sealed where the server
+has a secret; and `last` in the final one.
 The runner's sign of life is a string with a short lifetime, so that a killed worker is noticed by itself.
 """
 
@@ -12,9 +13,11 @@ from collections.abc import Sequence
 
 from redis.exceptions import RedisError
 
+from service.core.batches import ContentUnreadable
 from service.core.response_events import KeptEvents, StopWord
 from service.store import keys
 from service.store.client import Store
+from service.store.sealing import Sealer
 
 HEARTBEAT_TTL_S = 15
 EVENTS_TTL_S = 3600
@@ -30,8 +33,11 @@ _POLL_S = 0.25
 class RedisResponseEvents:
     """Reads that wait have a client of their own, so that they hold no connection that requests need."""
 
-    def __init__(self, store: Store, *, heartbeat_ttl_s: int = HEARTBEAT_TTL_S) -> None:
+    def __init__(
+        self, store: Store, *, heartbeat_ttl_s: int = HEARTBEAT_TTL_S, server_secret: str = ""
+    ) -> None:
         self._store = store
+        self._server_secret = server_secret
         self._heartbeat_ttl_s = heartbeat_ttl_s
 
     async def begin(self, key_id: str, response_id: str) -> None:
@@ -40,8 +46,7 @@ class RedisResponseEvents:
 
     async def append(self, key_id: str, response_id: str, events: bytes, *, is_last: bool = False) -> None:
         stream = keys.response_events(key_id, response_id)
-        is_long = len(events) >= _DEFLATE_FROM_BYTES
-        fields: tuple[str | bytes, ...] = ("z", zlib.compress(events, _LEVEL)) if is_long else ("d", events)
+        fields = self._packed(key_id, response_id, events)
         if is_last:
             fields += ("last", b"1")
         await asyncio.gather(
@@ -73,16 +78,32 @@ class RedisResponseEvents:
 
     async def read(self, key_id: str, response_id: str, *, after: str, wait_s: float) -> Sequence[KeptEvents]:
         stream = keys.response_events(key_id, response_id)
-        entries = await self._entries(stream, after)
+        sealer = self._sealer(key_id)
+        entries = await self._entries(stream, after, sealer, response_id)
         if entries or wait_s <= 0:
             return entries
         if not await self._waited(stream, after, wait_s):
             await asyncio.sleep(_POLL_S)
-        return await self._entries(stream, after)
+        return await self._entries(stream, after, sealer, response_id)
 
-    async def _entries(self, stream: str, after: str) -> list[KeptEvents]:
+    def _packed(self, key_id: str, response_id: str, events: bytes) -> tuple[str | bytes, ...]:
+        if (sealer := self._sealer(key_id)) is not None:
+            return ("s", sealer.seal(events, place=response_id))
+        is_long = len(events) >= _DEFLATE_FROM_BYTES
+        return ("z", zlib.compress(events, _LEVEL)) if is_long else ("d", events)
+
+    def _sealer(self, key_id: str) -> Sealer | None:
+        if not self._server_secret:
+            return None
+        return Sealer(key_sha256=key_id, object_id="kept events", server_secret=self._server_secret)
+
+    async def _entries(
+        self, stream: str, after: str, sealer: Sealer | None, response_id: str
+    ) -> list[KeptEvents]:
+        """Entries that cannot be opened any more are as if they were not there."""
         found = await self._store.command("XRANGE", stream, f"({after}", "+", "COUNT", _MAX_READ)
-        return [_kept(entry_id, fields) for entry_id, fields in found]
+        kept = [_kept(entry_id, fields, sealer, response_id) for entry_id, fields in found]
+        return [entry for entry in kept if entry is not None]
 
     async def _waited(self, stream: str, after: str, wait_s: float) -> bool:
         """Block until there is an entry after `after`, or the time is up. False: there was no waiting."""
@@ -93,7 +114,17 @@ class RedisResponseEvents:
         return True
 
 
-def _kept(entry_id: bytes, flat: Sequence[bytes]) -> KeptEvents:
+def _kept(
+    entry_id: bytes, flat: Sequence[bytes], sealer: Sealer | None, response_id: str
+) -> KeptEvents | None:
     fields = dict(zip(flat[::2], flat[1::2], strict=True))
-    events = fields[b"d"] if b"d" in fields else zlib.decompress(fields[b"z"])
+    if b"s" in fields:
+        try:
+            events = None if sealer is None else sealer.open(fields[b"s"], place=response_id)
+        except ContentUnreadable:
+            events = None
+    else:
+        events = fields[b"d"] if b"d" in fields else zlib.decompress(fields[b"z"])
+    if events is None:
+        return None
     return KeptEvents(entry_id=entry_id.decode(), events=events, is_last=b"last" in fields)
