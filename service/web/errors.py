@@ -16,16 +16,16 @@ from service.web.headers import REQUEST_ID, anthropic_limit_headers, notes_heade
 
 _RESPONSES_PATH = "/v1/responses"
 _PLAYGROUND = "/admin/api/playground/"
-_OPENAI_PATHS = (_RESPONSES_PATH, "/v1/chat/", f"{_PLAYGROUND}chat", f"{_PLAYGROUND}responses")
+_OPENAI_PATHS = (_RESPONSES_PATH, "/v1/chat/", "/v1/files", "/v1/batches", "/v1/audio/", "/admin")
 _ANTHROPIC_PATHS = ("/v1/messages", "/anthropic/", f"{_PLAYGROUND}messages")
 
 
 def speaks_anthropic(request: web.Request) -> bool:
     """Anthropic's routes, and those of no dialect when called with Anthropic's version header."""
     path = request.path
-    if path.startswith(_OPENAI_PATHS):
-        return False
-    return path.startswith(_ANTHROPIC_PATHS) or "anthropic-version" in request.headers
+    if path.startswith(_ANTHROPIC_PATHS):
+        return True
+    return "anthropic-version" in request.headers and not path.startswith(_OPENAI_PATHS)
 
 
 def request_id_headers(request: web.Request) -> dict[str, str]:

@@ -48,6 +48,15 @@ async def test_an_unknown_route_is_told_in_the_dialect_of_its_path(
 
 
 @pytest.mark.parametrize(
+    "path", [CHAT, "/v1/responses/x", "/v1/files/x", "/v1/batches/x", "/v1/audio/speech", "/admin/api/keys/x"]
+)
+async def test_openais_routes_speak_openais_words_to_everybody(rig: Rig, path: str) -> None:
+    status, body, _ = await refused(rig, "DELETE", path, headers={"anthropic-version": "2023-06-01"})
+    assert status in (403, 404, 405)
+    assert body["error"].keys() == {"message", "type", "param", "code"}
+
+
+@pytest.mark.parametrize(
     ("method", "path", "allowed", "is_anthropics"),
     [
         ("PUT", CHAT, "POST", False),
