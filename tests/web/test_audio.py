@@ -226,8 +226,8 @@ async def test_a_client_that_leaves_in_the_middle_gives_all_back(start: Start) -
         async with rig.http.post(rig.url("/v1/audio/speech"), json=body) as response:
             assert await response.content.readuntil(b"\n\n")
             response.close()
+        await rig.simulator.record.wait_idle(timeout_s=20)
         await rig.nothing_is_held()
-        await rig.simulator.record.wait_idle()
 
 
 # --- in a chat ----------------------------------------------------------------------------------------------
