@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from redis.exceptions import ConnectionError
@@ -12,6 +13,7 @@ from service.core.errors import RateLimited, StoreUnavailable
 from service.core.events import Usage
 from service.core.leases import Penalty, PenaltyKind
 from service.store.client import Outcome
+from service.store.usage import RedisUsage
 from tests.fakes.clock import FakeClock
 from tests.store.conftest import Connected, World, account, api_key, redis_world
 
@@ -113,7 +115,7 @@ async def test_a_slot_of_the_outage_is_given_back_locally(world: World, switch: 
     await world.limits.admit(key, request_id="r2", estimated_tokens=1)
 
 
-async def test_usage_of_the_outage_is_booked_later(world: World, switch: Switch):
+async def test_usage_of_the_outage_is_booked_later(world: World, switch: Switch, connected: Connected):
     key = api_key(requests_per_minute=60)
     admission = await world.limits.admit(key, request_id="r1", estimated_tokens=1)
     lease = await world.accounts.acquire([A], lease_id="l1")
@@ -124,6 +126,9 @@ async def test_usage_of_the_outage_is_booked_later(world: World, switch: Switch)
     second = await world.limits.admit(key, request_id="r2", estimated_tokens=1)
     await world.ledger.settle(second, None, usage=Usage(), model="m")
     assert await world.ledger.spent_micro_usd(key.key_id) == 9
+    today = datetime.now(UTC).date()
+    (found,) = await RedisUsage(connected.store).booked(today - timedelta(days=1), today)
+    assert (found.key_name, found.row.input_tokens, found.row.cost_micro_usd) == (key.name, 3, 9)
     await world.accounts.renew([])
     assert await world.leases(A) == 0
 
