@@ -240,14 +240,14 @@ class Vocabulary:
         """Is there a tag of this vocabulary at `position`, an opening bracket? `is_final`: no more comes."""
         if self._is_none(text, position) is not None:
             return Answer.NO
+        foreign = NOT_ASCII.search(text, position, position + 96)
+        if foreign is None:
+            return self._ask(text, position, is_final)
         if self._is_none(text[position : position + 4].translate(ASCII), 0) is not None:
             return Answer.NO
         following = text[position + 1 : position + 2]
         if following > "\x7f" and ord(following) not in ASCII:
             return Answer.NO
-        foreign = NOT_ASCII.search(text, position, position + 96)
-        if foreign is None:
-            return self._ask(text, position, is_final)
         if foreign.start() > position:
             # What stands before the first odd character must be the beginning of a tag, or there is none.
             answer = self._ask(text[position : foreign.start()], 0, False)
@@ -263,7 +263,7 @@ class Vocabulary:
         if _MAY_TELL.search(more) is not None:
             return False
         beginning = text[position:]
-        if NOT_ASCII.search(beginning) is not None:
+        if not beginning.isascii() or "\0" in beginning:
             plain = beginning.translate(ASCII)
             if len(beginning) - len(plain) > _MAX_ZERO_WIDTH:
                 return False

@@ -19,6 +19,7 @@ from service.core.mimoml.grammar import CLOSERS, STARTERS, STRUCTURE
 from service.core.mimoml.jsonstrings import CUT_ESCAPE, WHOLE_ESCAPE
 
 MAX_HELD = 64  # characters; the machine holds what is longer, in pieces
+MAX_SPELT = 8  # of which a bracket and what may be a tag's beginning, with blanks before it
 
 
 @dataclass(frozen=True, slots=True)

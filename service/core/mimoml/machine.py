@@ -29,7 +29,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from service.core.mimoml.lanes import MAX_HELD, Lane, Lanes
+from service.core.mimoml.lanes import MAX_HELD, MAX_SPELT, Lane, Lanes
 from service.core.mimoml.state import Mode
 from service.core.mimoml.textmodes import TextModes
 
@@ -41,6 +41,11 @@ class Machine(TextModes):
     def is_waiting(self) -> bool:
         """Something is held that the next piece must be read with."""
         return self._buffer != ""
+
+    @property
+    def is_spelling(self) -> bool:
+        """A tag is being spelled out, and more of it is there than a lane would hold."""
+        return self._ahead.asked is not None and len(self._buffer) > MAX_SPELT
 
     def take_back(self, lane: Lane, *, is_reasoning: bool) -> str | None:
         """What is held of the channel, if its lane can hold it as well; else None."""
@@ -123,13 +128,16 @@ class Machine(TextModes):
             _READ[mode](self)
             if self._position == position and self._mode is mode and self._buffer is buffer:
                 break
-        if self._position:
-            self._offset += self._position
-            self._buffer = self._buffer[self._position :]
-            self._seam = max(0, self._seam - self._position)
-            ahead.asked_at -= self._position
+        end = self._position
+        if end:
+            self._offset += end
+            self._buffer = self._buffer[end:]
+            if self._seam:
+                self._seam = max(0, self._seam - end)
+            ahead.asked_at -= end
             self._position = 0
-        self._note_held()
+        if self._buffer or self._raw:
+            self._note_held()
 
     def _note_held(self) -> None:
         held_chars = len(self._buffer) + self._raw_length

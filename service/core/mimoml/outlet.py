@@ -93,15 +93,12 @@ class Outlet:
         self.has_unfinished = False
 
     @property
-    def is_direct(self) -> bool:
-        """Nothing waits and no call is open: an event may pass by."""
-        return self._call is _NO_CALL and not self._queue
-
-    @property
-    def lane_index(self) -> int:
-        """The index of a call whose fragments may pass by; -1 when none may."""
-        is_open = self._call is not _NO_CALL and self._call_leaves and not self._remembers
-        return self._index if is_open else -1
+    def lane_index(self) -> int | None:
+        """The index of the open call, if its fragments may pass by; -1 if no call is open, and text may; None
+        if something waits."""
+        if self._call is _NO_CALL:
+            return None if self._queue else -1
+        return self._index if self._call_leaves and not self._remembers else None
 
     @property
     def is_seen(self) -> bool:

@@ -115,11 +115,12 @@ class Sieve:
         return self._outlet.drain()
 
     def _enter_lane(self, *, is_reasoning: bool) -> None:
-        machine, outlet = self._machine, self._outlet
-        lane, index = None, -1
-        if outlet.is_direct:
+        machine, index = self._machine, self._outlet.lane_index
+        if index is None or machine.is_spelling or (is_reasoning and index >= 0):
+            return
+        if index < 0:
             lane = machine.text_lane(self._lanes, is_reasoning=is_reasoning)
-        elif not is_reasoning and (index := outlet.lane_index) >= 0:
+        else:
             lane = machine.argument_lane(self._lanes)
         if lane is not None and machine.is_waiting:
             held = machine.take_back(lane, is_reasoning=is_reasoning)
