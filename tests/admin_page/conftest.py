@@ -179,6 +179,10 @@ def opened(browser: Browser, served: Running, session: dict, watch: Watch) -> It
 
     yield opening
     for context in contexts:
+        for open_page in context.pages:
+            open_page.unroute_all(
+                behavior="ignoreErrors"
+            )  # a page that refreshes itself may be asking just now
         context.close()
     assert not watch.problems, "\n".join(watch.problems)
 

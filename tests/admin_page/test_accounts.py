@@ -159,6 +159,7 @@ def test_account_that_is_limited_counts_down(accounts: Page, admin: httpx2.Clien
     shown = {**told["accounts"][0], "state": "cooling", "reason": "rate_limited", "until": 4_000_000_000}
 
     accounts.route("**/admin/api/accounts", lambda route: route.fulfill(json={"accounts": [shown]}))
+    accounts.reload()
     paid = row(accounts, "paid")
     expect(paid).to_contain_text("Cooling down")
     expect(paid).to_contain_text("MiMo limits its rate")
@@ -170,6 +171,7 @@ def test_account_that_is_limited_counts_down(accounts: Page, admin: httpx2.Clien
 def test_account_is_removed_after_asking(accounts: Page, simulator: Running, admin: httpx2.Client) -> None:
     account = {"name": "doomed", "api_key": "sk-simulator-2", "base_url": simulator.base_url}
     admin.post("/accounts", json=account).raise_for_status()
+    accounts.reload()
     doomed = row(accounts, "doomed")
     doomed.get_by_role("button", name="Remove: doomed").click()
     dialog = accounts.get_by_role("dialog", name="Remove doomed?")
@@ -186,6 +188,7 @@ def test_session_that_ended_is_renewed(accounts: Page, simulator: Running, admin
     cookie = "serviceToken=old-token-of-web; userId=10002; xiaomichatbot_ph=c2ltdWxhdG9yLTI/+w=="
     account = {"name": "renewed", "cookie": cookie, "base_url": simulator.base_url}
     admin.post("/accounts", json=account).raise_for_status()
+    accounts.reload()
     renewed = row(accounts, "renewed")
     renewed.get_by_role("button", name="Edit: renewed").click()
     dialog = accounts.get_by_role("dialog", name="Limits of renewed")

@@ -69,6 +69,7 @@ def test_what_is_degraded_is_told_with_its_reason(page: Page) -> None:
         route.fulfill(json=told)
 
     page.route("**/admin/api/overview*", degraded)
+    page.reload()
     expect(page.get_by_role("status", name="Something needs attention")).to_contain_text(
         "Redis: <b>no answer</b> in 250 ms"
     )
@@ -83,6 +84,7 @@ def test_account_that_needs_somebody_is_told_and_leads_there(page: Page) -> None
         route.fulfill(json=told)
 
     page.route("**/admin/api/overview*", quarantined)
+    page.reload()
     page.get_by_role("link", name="1 account is quarantined and needs you").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Accounts")
 
@@ -116,9 +118,11 @@ def test_gateway_that_is_away_is_told_and_what_was_shown_stays(page: Page, watch
     watch.expects.append("ERR_FAILED")
     expect(page.get_by_test_id("tiles")).to_be_visible()
     page.route("**/admin/api/**", lambda route: route.abort())
+    page.get_by_text("Day", exact=True).click()
     expect(page.get_by_text("The gateway cannot be reached.")).to_be_visible()
     expect(page.get_by_test_id("tiles")).to_be_visible()
     page.unroute("**/admin/api/**")
+    page.get_by_text("Week", exact=True).click()
     expect(page.get_by_text("The gateway cannot be reached.")).to_be_hidden()
 
 
