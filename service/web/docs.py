@@ -39,7 +39,7 @@ _HEADERS = {
 
 async def document(request: web.Request) -> web.Response:
     """The OpenAPI document of this version."""
-    return _answer(request, openapi.encoded(), "application/json", packed=False)
+    return _answer(request, openapi.packed(), "application/json", packed=True)
 
 
 async def page(request: web.Request) -> web.Response:

@@ -34,10 +34,14 @@ async def stranger() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 async def test_the_document_is_served_to_everybody(rig: Rig, stranger: aiohttp.ClientSession) -> None:
-    async with stranger.get(rig.url("/openapi.json")) as response:
+    plain = {"Accept-Encoding": "identity"}
+    async with stranger.get(rig.url("/openapi.json"), headers=plain) as response:
         assert (response.status, response.content_type) == (200, "application/json")
         assert response.headers["X-Request-Id"]
         assert await response.json() == openapi.document()
+    async with stranger.get(rig.url("/openapi.json"), headers={"Accept-Encoding": "gzip"}) as response:
+        assert response.headers["Content-Encoding"] == "gzip"
+        assert gzip.decompress(await response.read()) == openapi.encoded()
 
 
 async def test_the_page_is_made_of_our_own_files_alone(rig: Rig, stranger: aiohttp.ClientSession) -> None:
