@@ -191,6 +191,7 @@ def _chat_policy(config: Config) -> ChatPolicy:
     return ChatPolicy(
         max_attempts=config.limits.max_attempts,
         queue_s=config.timeouts.queue_s,
+        keep_within_s=config.timeouts.redis_s / 5,
         offers_tools_on_studio=config.tools.mode is ToolsMode.AUTO,
         shows_lone_reasoning=config.reasoning.shows_alone,
         prices=SHIPPED.overridden(config.prices),
@@ -287,8 +288,10 @@ async def _wired(
         ids=ids,
         prices=SHIPPED.overridden(config.prices),
     )
-    objects: ports.Objects = RedisObjects(store, config.storage)
-    response_events: ports.ResponseEvents = RedisResponseEvents(store)
+    objects: ports.Objects = RedisObjects(store, config.storage, server_secret=config.secret_key.reveal())
+    response_events: ports.ResponseEvents = RedisResponseEvents(
+        store, server_secret=config.secret_key.reveal()
+    )
     responses = Responses(objects=objects, ids=ids)
     background_responses = BackgroundResponses(
         chat=chat,

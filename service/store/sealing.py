@@ -28,6 +28,11 @@ _LEVEL = 1  # fast: JSON shrinks to a third or less at 100 MB/s
 _VERSION = b"\x01"
 
 
+def is_sealed(value: bytes) -> bool:
+    """Whether it is a seal's work, and not deflated: a zlib stream begins otherwise."""
+    return value.startswith(_VERSION)
+
+
 class Sealer:
     """Seals for one owner and one object (a batch, a file). Cheap to make: keys are remembered."""
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -98,15 +100,31 @@ REQUESTS = [
 
 
 async def left_in(redis_url: str) -> tuple[bytes, bytes]:
-    """Every key, and every value, of the whole Redis."""
+    """Every key, and every value, of the whole Redis: as it is kept, read, and inflated."""
     redis = Redis.from_url(redis_url)
     try:
         keys = [key async for key in redis.scan_iter("*", count=1000)]
         values = [await redis.dump(key) or b"" for key in keys]
-        plain = [str(await _content(redis, key)).encode() for key in keys]
+        contents = [await _content(redis, key) for key in keys]
+        plain = [str(content).encode() for content in contents]
+        plain += [inflated for content in contents for inflated in _inflated(content)]
     finally:
         await redis.aclose()
     return b"\n".join(keys), b"\n".join(values + plain)
+
+
+def _inflated(content: object) -> Iterator[bytes]:
+    """Every deflated string within."""
+    match content:
+        case bytes():
+            with suppress(zlib.error):
+                yield zlib.decompress(content)
+        case dict():
+            for value in content.values():
+                yield from _inflated(value)
+        case list() | tuple() | set():
+            for value in content:
+                yield from _inflated(value)
 
 
 async def _content(redis: Redis, key: bytes) -> object:

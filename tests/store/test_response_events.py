@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import zlib
+from contextlib import suppress
 
 import pytest
 
@@ -153,3 +155,52 @@ async def test_objects_that_redis_does_not_take_are_told_as_lost(connecting: Con
     assert not await objects.save("item", "k", {"a": b"x"})
     with pytest.raises(StoreUnavailable):
         await objects.load("item", "k", ["a"])
+
+
+# --- with a secret of the server's --------------------------------------------------------------------------
+
+SECRET = {"server_secret": "s3cret"}
+
+
+async def plain_values(connected: Connected) -> bytes:
+    """Every value of a small Redis, inflated where it is deflated."""
+    values: list[bytes] = []
+    for name in await connected.store.command("KEYS", "*"):
+        if await connected.store.command("TYPE", name) == b"stream":
+            entries = await connected.store.command("XRANGE", name, "-", "+")
+            values += [value for _, fields in entries for value in fields]
+        else:
+            values.append(await connected.store.command("GET", name))
+    inflated = list(values)
+    for value in values:
+        with suppress(zlib.error):
+            inflated.append(zlib.decompress(value))
+    return b"\n".join(inflated)
+
+
+async def test_with_a_secret_nothing_is_kept_in_the_clear(connected: Connected) -> None:
+    objects = RedisObjects(connected.store, Storage(), **SECRET)
+    events = RedisResponseEvents(connected.store, **SECRET)
+    large = b"my prompt " * 60_000
+    await objects.save("response", "k", {"a": b"my prompt", "b": large})
+    await events.append("k", "r", b"my prompt", is_last=True)
+    assert await objects.load("response", "k", ["a", "b"]) == {"a": b"my prompt", "b": large}
+    (entry,) = await events.read("k", "r", after="0", wait_s=0)
+    assert (entry.events, entry.is_last) == (b"my prompt", True)
+    assert b"my prompt" not in await plain_values(connected)
+
+
+async def test_what_was_sealed_with_another_secret_is_as_if_it_were_not_there(connected: Connected) -> None:
+    await RedisObjects(connected.store, Storage(), **SECRET).save("item", "k", {"a": b"x"})
+    await RedisResponseEvents(connected.store, **SECRET).append("k", "r", b"x")
+    for other in ({"server_secret": "new"}, {}):
+        assert await RedisObjects(connected.store, Storage(), **other).load("item", "k", ["a"]) == {}
+        assert await RedisResponseEvents(connected.store, **other).read("k", "r", after="0", wait_s=0) == []
+
+
+async def test_what_was_kept_before_there_was_a_secret_is_still_there(connected: Connected) -> None:
+    await RedisObjects(connected.store, Storage()).save("item", "k", {"a": b"x"})
+    await RedisResponseEvents(connected.store).append("k", "r", b"x")
+    assert await RedisObjects(connected.store, Storage(), **SECRET).load("item", "k", ["a"]) == {"a": b"x"}
+    events = RedisResponseEvents(connected.store, **SECRET)
+    assert [one.events for one in await events.read("k", "r", after="0", wait_s=0)] == [b"x"]
