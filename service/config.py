@@ -188,7 +188,8 @@ class Timeouts:
     sent a comment or a ping; `propagation_s` is how long a process that was told to stop still accepts
     requests, so that balancers notice; `drain_s` is what open streams get after that; `body_s` is what a
     client has for sending its request; `media_s` is what the server behind a media URL has for sending it;
-    `write_s` is what a client has for taking what is written to it before its connection is cut.
+    `write_s` is what a client has for taking what is written to it before its connection is cut; `redis_s`
+    is what a call to Redis may take before the request goes on without it.
     """
 
     connect_s: float = field(default=10.0, metadata={"above": 0})
@@ -202,6 +203,7 @@ class Timeouts:
     body_s: float = field(default=60.0, metadata={"above": 0})
     media_s: float = field(default=20.0, metadata={"above": 0})
     write_s: float = field(default=60.0, metadata={"above": 0})
+    redis_s: float = field(default=0.25, metadata={"above": 0})
 
 
 class ToolsMode(StrEnum):

@@ -16,7 +16,7 @@ from service.config_loader import demo
 from service.gateway import ports
 from service.gateway.background import Background
 from service.simulator import Simulator, SimulatorOptions
-from service.store.client import Outcome, Store, connect
+from service.store.client import Outcome, Store, StoreSettings, connect
 from service.store.embedded import EmbeddedRedis, running_url
 from service.store.health import RedisHealth
 from service.telemetry.metrics import Metrics
@@ -92,7 +92,8 @@ async def opened_store(
             was_away = store.is_away
             log.warning("redis_breaker_changed", state="open" if was_away else "closed")
 
-    store = connect(url, spawn=background.spawn, observe=observe)
+    settings = StoreSettings.within(config.timeouts.redis_s)
+    store = connect(url, spawn=background.spawn, observe=observe, settings=settings)
     stack.push_async_callback(store.aclose)
     metrics.redis_breaker.set_function(lambda: float(store.is_away))
     for (line,), gauge in metrics.redis_in_use.items():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from service.config import Config
 from service.gateway.background import Background
-from service.store.client import Store, connect
+from service.store.client import Store, StoreSettings, connect
 from service.store.embedded import EmbeddedRedis, running_url
 
 
@@ -18,7 +18,8 @@ async def opened(config: Config, stack: AsyncExitStack, data_dir: Path) -> Store
     if url == "embedded":
         url = running_url(data_dir) or (await stack.enter_async_context(EmbeddedRedis(data_dir))).url
     background = Background()
-    store = connect(url, spawn=background.spawn)
+    settings = StoreSettings.within(config.timeouts.redis_s)
+    store = connect(url, spawn=background.spawn, settings=settings)
     stack.push_async_callback(store.aclose)
     stack.push_async_callback(background.drain, timeout_s=1.0)
     return store

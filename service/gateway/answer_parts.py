@@ -17,12 +17,15 @@ from service.gateway.ports import Accounts, Clock, Ids, Ledger, ReasoningMemory,
 class ChatPolicy:
     """How often and how long one request tries. `queue_s`: how long it waits for a free account; no new
     attempt begins later than `retry_within_s` after the request came, and a stream that was tried again must
-    begin within `begin_within_s` of it: the attempts share one deadline. `prices`: what it is charged by."""
+    begin within `begin_within_s` of it: the attempts share one deadline. `prices`: what it is charged by. An
+    agent may go on at once, at another worker: the end of an answer with calls waits `keep_within_s`, no
+    longer, for its reasoning to be kept."""
 
     max_attempts: int = 3
     queue_s: float = 10.0
     retry_within_s: float = 200.0
     begin_within_s: float = 300.0
+    keep_within_s: float = 0.05
     offers_tools_on_studio: bool = True
     shows_lone_reasoning: bool = False
     prices: PriceTable = SHIPPED

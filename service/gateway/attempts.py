@@ -38,7 +38,7 @@ from service.core.upstreams.studio_thread import CONVERSATION_LOST
 from service.gateway.answer_parts import AnswerParts, ChatPolicy
 from service.gateway.failures import for_client, hide_credentials, hide_in_failure, refuse_bad_start
 from service.gateway.ports import UpstreamCall
-from service.gateway.reasoning import KEEP_WITHIN_S, Recollection, Thoughts
+from service.gateway.reasoning import Recollection, Thoughts
 from service.gateway.running_answer import EndedByOperator, RunningAnswer
 from service.gateway.stages import most_held_chars, stages_for
 from service.gateway.sticky import is_continued, sticky_key
@@ -184,7 +184,7 @@ class Answer:
         if failure is not None:
             self._penalty = penalty_of(failure)
         elif kept := [one for one in (self._thoughts.keep(), self._kept_thread()) if one is not None]:
-            await asyncio.wait(kept, timeout=KEEP_WITHIN_S)
+            await asyncio.wait(kept, timeout=self._policy.keep_within_s)
         self._end_attempt()
         self._is_over = True
 

@@ -18,8 +18,6 @@ from service.telemetry.record import RequestRecord
 
 # Longer reasoning is a loop in most cases; sending it back would cost more than it is worth.
 MAX_REASONING_CHARS = 1 << 20
-# An agent may go on at once, at another worker: the end of an answer with calls waits for Redis, not long.
-KEEP_WITHIN_S = 0.05
 
 
 class NoMemory:

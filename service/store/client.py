@@ -65,6 +65,15 @@ class StoreSettings:
     blocking_timeout_s: float = 30.0
     patience_s: float = 10.0
 
+    @classmethod
+    def within(cls, timeout_s: float) -> StoreSettings:
+        """A call may take `timeout_s`; what is slow, and what a second call gets, follow from it."""
+        client = ClientSettings(socket_timeout_s=timeout_s, connect_timeout_s=timeout_s)
+        breaker = BreakerSettings(
+            slow_call_s=0.8 * timeout_s, timeout_s=timeout_s, suspect_timeout_s=0.16 * timeout_s
+        )
+        return cls(client=client, breaker=breaker)
+
 
 @dataclass(frozen=True, slots=True)
 class Call:

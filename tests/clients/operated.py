@@ -47,9 +47,8 @@ def gateway(
     folder: Path, upstream: Running, *, port: int | None = None, **sections: object
 ) -> Iterator[Process]:
     ops_port = free_port()
-    timeouts = {"propagation_s": 0, **sections.pop("timeouts", {})}  # type: ignore[dict-item]
     accounts = [{**ROOMY, "base_url": upstream.base_url}]
-    more = {"timeouts": timeouts, "reload": {"watch_s": 0.1}, "mimo_accounts": accounts, **sections}
+    more = {"reload": {"watch_s": 0.1}, "mimo_accounts": accounts, **sections}
     config = write_config(folder, upstream, **more)
     arguments = ("serve", "--config", str(config), "--data-dir", str(folder / "data"))
     with started(

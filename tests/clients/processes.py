@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import orjson
@@ -90,12 +91,14 @@ def await_answer(url: str, process: subprocess.Popen[bytes], log_file: Path) -> 
     raise AssertionError(f"{url} did not answer: {log_file.read_text()}")
 
 
-def write_config(folder: Path, simulator: Running, *kinds: str, **more: object) -> Path:
+def write_config(folder: Path, simulator: Running, *kinds: str, **more: Any) -> Path:
     accounts = [{**ACCOUNTS[kind], "base_url": simulator.base_url} for kind in kinds]
     path = folder / "config.json"
     # No balancer stands before these: a process that is told to stop need not wait for one to notice.
-    quick = {"timeouts": {"propagation_s": 0}}
-    path.write_bytes(orjson.dumps({"api_keys": API_KEY, "mimo_accounts": accounts, **quick, **more}))
+    # Their Redis is there, however long a loaded machine takes.
+    timeouts = {"propagation_s": 0, "redis_s": 30, **more.pop("timeouts", {})}
+    sections = {"api_keys": API_KEY, "mimo_accounts": accounts, "timeouts": timeouts, **more}
+    path.write_bytes(orjson.dumps(sections))
     return path
 
 

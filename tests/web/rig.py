@@ -15,6 +15,9 @@ from service.config_loader import accounts, api_keys
 from service.simulator import Simulator
 
 KEY = {"Authorization": "Bearer sk-mimo"}
+# The Redis of these tests is there, however long the machine takes: what follows from a slow one has tests of
+# its own, which hurt theirs.
+PATIENCE_S = 30.0
 
 
 def config_for(simulator: Simulator, redis_url: str, *kinds: str, **more: object) -> Config:
@@ -42,7 +45,8 @@ def config_for(simulator: Simulator, redis_url: str, *kinds: str, **more: object
         mimo_accounts=accounts([{**entries[kind], "base_url": simulator.base_url} for kind in kinds]),
         redis_url=Secret(redis_url),
     )
-    return replace(config, listen=replace(config.listen, host="127.0.0.1", port=0), **more)
+    config = replace(config, listen=replace(config.listen, host="127.0.0.1", port=0), **more)
+    return replace(config, timeouts=replace(config.timeouts, redis_s=PATIENCE_S))
 
 
 @dataclass(frozen=True)

@@ -35,12 +35,6 @@ AGENTS = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An answer's end waits for Redis as long as it takes: no test depends on how busy the machine is."""
-    monkeypatch.setattr("service.gateway.attempts.KEEP_WITHIN_S", 30.0)
-
-
 def asked(simulator: Simulator) -> list[Entry]:
     """The chats, oldest first."""
     return simulator.record.of("studio_chat")

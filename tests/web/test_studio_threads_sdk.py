@@ -27,12 +27,6 @@ Let me look.
 WEATHER = f"Weather? [[sim: on=call raw_base64={base64.b64encode(SPOKEN.encode()).decode()}]]"
 
 
-@pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """See test_studio_threads.py."""
-    monkeypatch.setattr("service.gateway.attempts.KEEP_WITHIN_S", 30.0)
-
-
 def went_on(rig: Rig) -> list[bool]:
     return [bool(entry.history) for entry in rig.simulator.record.of("studio_chat")]
 
