@@ -83,9 +83,11 @@ class SpeechRequest:
 
 @dataclass(slots=True)
 class Sound:
-    """More of the sound: bytes of the format that was asked for."""
+    """More of the sound: bytes of the format that was asked for. `transcript` is what was said, where only
+    the model knew that."""
 
     data: bytes
+    transcript: str = ""
 
 
 # What a stream of speech consists of: sound, the usage where it is known, and one end.

@@ -99,9 +99,16 @@ class SpeechStream:
                 record.error = error
                 yield [Failed(error)]
                 return
-            usage, finish = spoken.call.usage, spoken.call.finish
-            record.finish_reason = str(finish.reason)
-            yield [*([] if usage is None else [UsageReport(usage)]), finish]
+            yield self._ending(spoken.call)
+
+    def _ending(self, call: SpeechCall) -> list[SpeechEvent]:
+        events: list[SpeechEvent] = []
+        if self._request.words_text:
+            events.append(Sound(b"", transcript=call.worded or self._request.text))
+        if call.usage is not None:
+            events.append(UsageReport(call.usage))
+        self._record.finish_reason = str(call.finish.reason)
+        return [*events, call.finish]
 
 
 class Speech:

@@ -94,7 +94,7 @@ async def chat(request: web.Request, body: Mapping[str, object]) -> web.StreamRe
         encoder = SpeechChunkEncoder(
             head,
             audio_id=audio_id,
-            transcript=spoken_request.text,
+            transcript="" if spoken_request.words_text else spoken_request.text,
             includes_usage=asked.includes_usage,
         )
         speaking = services.speech.stream(spoken_request, key=request[API_KEY], record=record)

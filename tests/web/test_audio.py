@@ -309,6 +309,11 @@ async def test_a_designed_voice_finds_its_own_words(start: Start) -> None:
         (entry,) = seen(rig, "chat_completions")
         assert entry.body["audio"] == {"format": "wav", "optimize_text_preview": True}
         assert entry.body["temperature"] == 1.5
+        status, events, _ = await told(rig, "/v1/chat/completions", {**asked, "stream": True})
+        deltas = [event["choices"][0]["delta"] for event in events if event != "[DONE]"]
+        transcripts = [delta["audio"].get("transcript") for delta in deltas if "audio" in delta]
+        assert (status, transcripts[0]) == (200, "")
+        assert deltas[-1] == {}
 
 
 async def test_a_key_speaks_only_with_its_models(start: Start) -> None:

@@ -265,8 +265,9 @@ def encode_speech(
 
 
 class SpeechChunkEncoder:
-    """Events of a speech -> `chat.completion.chunk` lines. A failure is one `{"error": …}` line and the end,
-    as in any chat."""
+    """Events of a speech -> `chat.completion.chunk` lines. `transcript` is "" where only the model knows
+    what it will say: it is told at the end then. A failure is one `{"error": …}` line and the end, as in any
+    chat."""
 
     def __init__(self, head: AnswerHead, *, audio_id: str, transcript: str, includes_usage: bool) -> None:
         self._head = head
@@ -284,7 +285,8 @@ class SpeechChunkEncoder:
         """The bytes that tell the event."""
         match event:
             case Sound():
-                return b"".join(map(self._sound, self._pieces.feed(event.data)))
+                said = self._said(event.transcript) if event.transcript else b""
+                return b"".join(map(self._sound, self._pieces.feed(event.data))) + said
             case UsageReport():
                 self._usage = event.usage
             case Finish():
@@ -303,6 +305,9 @@ class SpeechChunkEncoder:
         self._has_begun = True
         begun = self._chunk({"role": "assistant", "content": None, "refusal": None})
         return begun + self._chunk({"audio": {**self._first, "data": data}})
+
+    def _said(self, transcript: str) -> bytes:
+        return self._chunk({"audio": {"data": "", "transcript": transcript}})
 
     def _finish(self, reason: FinishReason) -> bytes:
         last = self._pieces.finish()

@@ -260,6 +260,12 @@ def test_every_delta_of_sound_holds_data() -> None:
     ]
 
 
+def test_what_only_the_model_knew_is_told_at_the_end() -> None:
+    found, _ = chunks(Sound(SOUND), Sound(b"", transcript="Ahoy, mates."), STOP)
+    audio = [chunk["choices"][0]["delta"].get("audio") for chunk in found]  # type: ignore[index]
+    assert audio[-2:] == [{"data": "", "transcript": "Ahoy, mates."}, None]
+
+
 def test_the_usage_is_told_where_it_was_asked_for() -> None:
     found, _ = chunks(Sound(SOUND), USED, STOP, includes_usage=True)
     assert found[-1]["choices"] == []
