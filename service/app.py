@@ -275,7 +275,7 @@ async def _wired(
     )
     speech = Speech(
         {
-            AccountKind.PLATFORM: PlatformSpeech(http),
+            AccountKind.PLATFORM: PlatformSpeech(http, sends_trace=config.security.sends_trace_context),
             AccountKind.STUDIO: StudioSpeech(http, studio),
         },
         accounts=accounts,

@@ -118,11 +118,15 @@ class SpeechCall(Protocol):
 class SpeechUpstream(Protocol):
     """Speech of one upstream kind."""
 
-    async def speak(self, account: Account, request: SpeechRequest) -> SpeechCall:
+    async def speak(
+        self, account: Account, request: SpeechRequest, trace_headers: Mapping[str, str]
+    ) -> SpeechCall:
         """Raises an UpstreamError, and InvalidRequest for what the wire cannot say."""
         ...
 
-    async def transcribe(self, account: Account, request: TranscriptionRequest) -> Transcript:
+    async def transcribe(
+        self, account: Account, request: TranscriptionRequest, trace_headers: Mapping[str, str]
+    ) -> Transcript:
         """Raises an UpstreamError."""
         ...
 

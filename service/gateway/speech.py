@@ -44,7 +44,7 @@ MAX_ATTEMPTS = 3
 QUEUE_S = 10.0
 
 _T = TypeVar("_T")
-_Work = Callable[[SpeechUpstream, Account], Awaitable[_T]]
+_Work = Callable[[SpeechUpstream, Account, Mapping[str, str]], Awaitable[_T]]
 
 
 @dataclass(slots=True)
@@ -152,7 +152,9 @@ class Speech:
             candidates = speaking or candidates
         record.notes += request.notes
         async with self._run(request.model, candidates, key, record, len(request.text)) as run:
-            spoken = await run.first(lambda upstream, account: _begun(upstream, account, request))
+            spoken = await run.first(
+                lambda upstream, account, trace: _begun(upstream, account, request, trace)
+            )
             try:
                 yield spoken
             finally:
@@ -176,7 +178,9 @@ class Speech:
         if not candidates:
             raise ModelNotFound(request.model)
         async with self._run(request.model, candidates, key, record, 0) as run:
-            transcript = await run.first(lambda upstream, account: upstream.transcribe(account, request))
+            transcript = await run.first(
+                lambda upstream, account, trace: upstream.transcribe(account, request, trace)
+            )
             run.usage = Usage(audio_ms=round((transcript.seconds or 0.0) * 1000))
             return transcript
 
@@ -271,9 +275,9 @@ class _Run:
             self.record.account, self.record.wire = account.name, str(account.kind)
             began_s = self._speech.now_s()
             self.record.queued_s += began_s - asked_s
-            self.record.begin_attempt(at_s=began_s, queued_s=began_s - asked_s)
+            trace = self.record.begin_attempt(at_s=began_s, queued_s=began_s - asked_s)
             try:
-                found = await work(self._speech.upstream(account), account)
+                found = await work(self._speech.upstream(account), account, trace)
             except GatewayError as error:
                 hide_credentials(error, account)
                 self.record.end_attempt(at_s=self._speech.now_s(), result=str(error.kind))
@@ -309,9 +313,11 @@ def _estimated(request: SpeechRequest) -> Usage:
     return Usage(input_tokens=chars_tokens(len(request.text)), is_estimated=True)
 
 
-async def _begun(upstream: SpeechUpstream, account: Account, request: SpeechRequest) -> Spoken:
+async def _begun(
+    upstream: SpeechUpstream, account: Account, request: SpeechRequest, trace: Mapping[str, str]
+) -> Spoken:
     """The call with its first sound. Raises an UpstreamError while another account may still do better."""
-    call = await upstream.speak(account, request)
+    call = await upstream.speak(account, request, trace)
     try:
         first = await call.read()
         if not first:

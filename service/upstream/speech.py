@@ -101,32 +101,40 @@ class WholeCall:
 class PlatformSpeech:
     """Fits gateway.ports.SpeechUpstream by shape."""
 
-    def __init__(self, http: Http) -> None:
+    def __init__(self, http: Http, *, sends_trace: bool = True) -> None:
         self._http = http
+        self._sends_trace = sends_trace
 
-    async def speak(self, account: Account, request: SpeechRequest) -> PlatformCall:
+    async def speak(
+        self, account: Account, request: SpeechRequest, trace_headers: Mapping[str, str]
+    ) -> PlatformCall:
         """Raises an UpstreamError for a status that is no answer."""
         audio_format = platform_format(request)
         decoder = SpeechDecoder(streams=audio_format is AudioFormat.PCM)
-        response = await self._post(account, encode_platform_speech(request))
+        response = await self._post(account, encode_platform_speech(request), trace_headers)
         return PlatformCall(
             Call(response, StreamDecoder(), timeouts=self._http.timeouts), decoder, audio_format
         )
 
-    async def transcribe(self, account: Account, request: TranscriptionRequest) -> Transcript:
+    async def transcribe(
+        self, account: Account, request: TranscriptionRequest, trace_headers: Mapping[str, str]
+    ) -> Transcript:
         """Raises an UpstreamError."""
-        response = await self._post(account, encode_platform_transcription(request))
+        response = await self._post(account, encode_platform_transcription(request), trace_headers)
         try:
             return decode_transcript(await read_bounded(response, 4 << 20))
         finally:
             response.close()
 
-    async def _post(self, account: Account, body: bytes) -> aiohttp.ClientResponse:
+    async def _post(
+        self, account: Account, body: bytes, trace_headers: Mapping[str, str]
+    ) -> aiohttp.ClientResponse:
         timeouts = self._http.timeouts
+        told = trace_headers if self._sends_trace else {}
         response = await self._http.post(
             account.base_url + CHAT_PATH,
             body=body,
-            headers={**platform_headers(account), "Content-Type": "application/json"},
+            headers={**platform_headers(account), "Content-Type": "application/json", **told},
             first_byte_s=timeouts.total_s,
         )
         if response.status != 200:
@@ -142,7 +150,9 @@ class StudioSpeech:
         self._http = http
         self._studio = studio
 
-    async def speak(self, account: Account, request: SpeechRequest) -> WholeCall:
+    async def speak(
+        self, account: Account, request: SpeechRequest, trace_headers: Mapping[str, str]
+    ) -> WholeCall:
         """Raises InvalidRequest for mp3, an UpstreamError for anything that goes wrong there."""
         audio_format = studio_format(request)
         conversation_id = uuid.uuid4().hex
@@ -166,7 +176,9 @@ class StudioSpeech:
             raise UpstreamUnavailable(words, status=status)
         return WholeCall(samples_of(wav) if audio_format is AudioFormat.PCM else wav, audio_format)
 
-    async def transcribe(self, account: Account, request: TranscriptionRequest) -> Transcript:
+    async def transcribe(
+        self, account: Account, request: TranscriptionRequest, trace_headers: Mapping[str, str]
+    ) -> Transcript:
         raise InvalidRequest("Studio accounts do not transcribe.", param="model", code="unsupported_value")
 
     async def _finished(self, account: Account, task_id: str) -> str:

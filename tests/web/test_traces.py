@@ -142,3 +142,15 @@ async def test_collector_that_is_away_harms_no_request(start: Start, monkeypatch
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
     async with start("platform") as rig:
         assert (await ask(rig, chat("Hello"))).status == 200
+
+
+async def test_speech_is_traced_as_chats_are(start: Start, receiver: Collector) -> None:
+    async with start("platform") as rig:
+        body = {"model": "tts-1", "input": PROMPT, "voice": "alloy", "response_format": "wav"}
+        async with rig.http.post(rig.url("/v1/audio/speech"), json=body, headers=SENT) as response:
+            assert response.status == 200
+            await response.read()
+        at_platform = at_upstream(rig)["traceparent"]
+    attempt = next(span for span in receiver.spans if span.kind == Span.SPAN_KIND_CLIENT)
+    assert at_platform == f"00-{TRACE}-{attempt.span_id.hex()}-01"
+    assert attempt.name.startswith("speech ")
