@@ -40,7 +40,6 @@ IMPURE_CALLS = frozenset(
 MAX_LINES = 400
 # Longer modules, each with the reason why it is not two.
 LONGER: dict[str, str] = {
-    "service/core/mimoml/values.py": "one table of how a value is read by its declared type",
 }
 
 

@@ -249,13 +249,13 @@ class CallModes(State):
                 self._use(self._position + 1)
                 return
         end = reader.read(self._buffer, self._position)
-        if reader.is_capped:
-            reader.is_capped = False
+        if reader.back.is_capped:
+            reader.back.is_capped = False
             self._outlet.notice("buffer_cap", self._markup)
         if reader.status is Status.REWIND:
             self._flat_until = self._offset + end
             length = len(self._buffer)
-            self._buffer, self._position = reader.rewound(self._buffer)
+            self._buffer, self._position = reader.back.rewound(self._buffer)
             self._offset += length - len(self._buffer)
             self._is_flat = self._is_repaired = True
             self._value_ends()

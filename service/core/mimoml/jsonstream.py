@@ -20,16 +20,15 @@ from collections.abc import Callable
 from enum import Enum
 
 from service.core.mimoml.jsonstrings import JSONString
-from service.core.mimoml.jsontext import MAX_DEPTH, NUMBER, decode, encode, escaped, quoted
+from service.core.mimoml.jsontext import MAX_DEPTH, decode, encode, escaped, quoted
 from service.core.mimoml.names import Names
-from service.core.mimoml.schema import ANYTHING, Schema, coerced, loose_number
+from service.core.mimoml.schema import ANYTHING, Schema, coerced, loose_literal
 
 _BLANK = re.compile("[ \t\r\n]+")
 _QUOTES = {'"': '"', "'": "'", "“": "”", "”": "”"}
 _LITERAL_END = re.compile("[,\\]}\n<]")
 _BARE_KEY_END = re.compile("[:,}<\n]")
-MAX_FAULTS = 16
-_WORDS = {"true": "true", "false": "false", "null": "null", "none": "null"}
+MAX_FAULTS = 16  # of places where something stands that JSON has nothing of
 
 
 class _State(Enum):
@@ -388,18 +387,9 @@ class JSONStream:
         return match.start()
 
     def _literal_value(self, raw: str) -> str:
-        literal = self._literal_text(raw.strip())
+        literal = loose_literal(raw.strip())
+        self.is_repaired |= literal != raw.strip()
         if literal != "null" and literal[0] != '"' and self._value_schema().is_string:
             self.is_repaired = True
             return quoted(literal)
         return literal
-
-    def _literal_text(self, literal: str) -> str:
-        if NUMBER.fullmatch(literal):
-            return literal
-        known = _WORDS.get(literal.lower())
-        if known is not None:
-            self.is_repaired |= known != literal
-            return known
-        self.is_repaired = True
-        return loose_number(literal) or quoted(literal)

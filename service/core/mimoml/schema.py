@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from service.core.mimoml.jsontext import NUMBER, JSONValue, Number, decode, decode_loose, encode
+from service.core.mimoml.jsontext import NUMBER, JSONValue, Number, decode, decode_loose, encode, quoted
 
 _MAX_HOPS = 16
 _TYPES: Final = frozenset(("string", "integer", "number", "boolean", "null", "array", "object"))
@@ -317,3 +317,13 @@ def loose_number(text: str) -> Number | None:
     sign = "-" if match[1] == "-" else ""
     fraction = f".{match[3]}" if match[3] else ""
     return Number(f"{sign}{match[2].lstrip('0') or '0'}{fraction}{match[4] or ''}")
+
+
+_WORDS = {"true": "true", "false": "false", "null": "null", "none": "null"}
+
+
+def loose_literal(text: str) -> str:
+    """A number or a word without quotes as JSON writes it: `.5`, `None`; any other word becomes a string."""
+    if NUMBER.fullmatch(text):
+        return text
+    return _WORDS.get(text.lower()) or loose_number(text) or quoted(text)

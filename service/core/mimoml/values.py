@@ -8,7 +8,7 @@ it, it is data. In text: the parameter's closer, if a structural tag or the end 
 merely written about is data); a parameter tag, where the closer is missing; a call's or wrapper's closer
 likewise. A typed value ends at its closer at once.
 
-What may turn out either way is held, with the way back remembered (`_Fallback`):
+What may turn out either way is held, with the way back remembered (wayback.py):
 - a closer inside CDATA: the section was never closed, if no "]]>" comes;
 - a call that opens inside text: data if it is balanced and the value's closer follows, the next call if not.
 When the end shows that the value had ended there, the machine goes back to it (`Status.REWIND`) and reads on
@@ -22,7 +22,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from enum import Enum
-from typing import Protocol
 
 from service.core.mimoml.characters import CLOSE_BRACKETS, OPEN_BRACKETS
 from service.core.mimoml.entities import ENTITY, decode_entities, entity_beginning
@@ -31,6 +30,7 @@ from service.core.mimoml.jsontext import past
 from service.core.mimoml.lanes import Lane, Lanes
 from service.core.mimoml.lookahead import Lookahead
 from service.core.mimoml.patterns import Answer
+from service.core.mimoml.wayback import Sink, WayBack
 
 _BLANKS = re.compile("[ \t\r\n]*")
 _MAX_NESTED = 64
@@ -38,20 +38,6 @@ _BRACKET = re.compile(STRUCTURE.may_tag)
 _BRACKET_OR_ENTITY = re.compile(f"[{OPEN_BRACKETS}&](?<!{STRUCTURE.never_tag}|&(?=[^#a-zA-Z]))")
 _IN_CDATA = re.compile(rf"[{OPEN_BRACKETS}\]](?<!{CLOSERS.never_tag})")
 _SQUARE = re.compile(r"\]+")
-
-
-class Sink(Protocol):
-    """Where a value's data goes. `wants_plain`: text arrives decoded; else as it was written."""
-
-    @property
-    def wants_plain(self) -> bool: ...
-
-    @property
-    def is_streaming(self) -> bool: ...
-
-    def text(self, text: str) -> None: ...
-
-    def cdata(self, text: str) -> None: ...
 
 
 class Status(Enum):
@@ -88,28 +74,20 @@ class ValueReader:
         self._is_typed = is_typed
         self._is_flat = is_flat
         self._expects = expects
-        self._max_held = max_held
         self._state = _State.LEADING
         self._waits = False  # more text is needed to go on
         self._search = _BRACKET_OR_ENTITY if sink.wants_plain and not is_native else _BRACKET
         self._tail: list[str] = []  # the last line end and the blanks behind it
         self._lead: list[str] = []
         self._nested: list[Kind] = []
-        self._holds = False
-        self._may_hold = may_hold and not is_flat
-        self._held: list[str] = []  # raw text since the fallback, of earlier calls of `read`
-        self._held_length = 0
-        self._held_from = 0
-        self._operations: list[tuple[bool, str]] = []
+        self.back = WayBack(sink, may_hold=may_hold and not is_flat, max_held=max_held)
         self.status = Status.OPEN
-        self.is_capped = False
         self.skips_bracket = False  # a second ">" may follow
         self.is_closed = False  # ended by a closer of its own, not by what came next
 
     def read(self, text: str, position: int) -> int:
         """Read on; the position up to which text was used. What is behind it must be given again."""
-        if self._holds:
-            self._held_from = position
+        self.back.begin(position)
         self._waits = False
         while position < len(text) and not self._waits and self.status is Status.OPEN:
             before, state = position, self._state
@@ -124,26 +102,20 @@ class ValueReader:
             if position == before and state is self._state:
                 break
         if self.status is Status.OPEN:
-            if self._ahead.is_final and self._holds:
+            if self._ahead.is_final and self.back.holds:
                 self.status = Status.REWIND
-            elif self._holds:
-                self._keep(text[self._held_from : position])
+            elif self.back.holds:
+                self.back.end(text, position)
         return position
 
     def lane(self, lanes: Lanes) -> Lane | None:
         """How data passes straight on to the sink, where it does."""
-        if self._holds or self._tail or not self._sink.is_streaming:
+        if self.back.holds or self._tail or not self._sink.is_streaming:
             return None
         if self._state is _State.TEXT:
             return lanes.data if self._search is _BRACKET else lanes.data_with_entities
-        looks_for_closers = self._may_hold or self._is_flat
+        looks_for_closers = self.back.may or self._is_flat
         return lanes.cdata if self._state is _State.CDATA and looks_for_closers else None
-
-    def rewound(self, text: str) -> tuple[str, int]:
-        """For REWIND: the text to read again and the position in it, given the text `read` was given."""
-        if not self._held:
-            return text, self._held_from
-        return "".join(self._held) + text[self._held_from :], 0
 
     # --- states ---------------------------------------------------------------------------------------------
 
@@ -208,7 +180,7 @@ class ValueReader:
             self._give_cdata(text[position:found])
         if match.group() == "]":
             return self._squares(text, found)
-        if self._holds or not (self._may_hold or self._is_flat):
+        if self.back.holds or not (self.back.may or self._is_flat):
             self._give_cdata(text[found])
             return found + 1
         answer = self._ahead.at(CLOSERS, text, found)
@@ -219,7 +191,7 @@ class ValueReader:
         if isinstance(answer, Tag) and follows is not Answer.NO:
             if self._is_flat:
                 return self._end_at(answer, found)
-            self._hold_from(found)
+            self.back.hold_from(found)
         self._give_cdata(text[found])
         return found + 1
 
@@ -246,7 +218,7 @@ class ValueReader:
         return self._end_of_section(follows, end + 1)
 
     def _end_of_section(self, follows: Tag | None, end: int) -> int:
-        self._release()
+        self.back.release()
         if follows is None:
             self.status, self.is_closed = Status.DONE, True
             return end
@@ -293,14 +265,14 @@ class ValueReader:
 
     def _nest(self, tag: Tag, text: str, position: int) -> bool:
         """Markup inside the value opens: its closers are not the value's. False: more text must tell."""
-        if tag.kind is Kind.WRAPPER and not self._holds:
+        if tag.kind is Kind.WRAPPER and not self.back.holds:
             follows = self._ahead.behind(tag, text)
             if follows is Answer.MAYBE:
                 return False
             if isinstance(follows, Tag) and follows.kind is Kind.CALL and not follows.is_close:
-                self._hold_from(position)
+                self.back.hold_from(position)
         elif tag.kind is Kind.CALL:
-            self._hold_from(position)
+            self.back.hold_from(position)
         is_counted = tag.kind is not Kind.PARAMETER or Kind.CALL in self._nested
         if is_counted and not tag.is_empty and len(self._nested) < _MAX_NESTED:
             self._nested.append(tag.kind)
@@ -324,7 +296,7 @@ class ValueReader:
             return tag.end
         if self._is_typed:
             return self._end_at(tag, position)
-        if tag.kind is not Kind.PARAMETER and self._holds:
+        if tag.kind is not Kind.PARAMETER and self.back.holds:
             self.status = Status.REWIND
             return position
         follows = self._ahead.behind(tag, text)
@@ -332,7 +304,7 @@ class ValueReader:
             return position
         if follows is Answer.NO:
             if tag.kind is not Kind.PARAMETER:
-                self._hold_from(position)
+                self.back.hold_from(position)
             self._give_text(text[position : tag.end])
             return tag.end
         return self._end_at(tag, position)
@@ -340,7 +312,7 @@ class ValueReader:
     def _end_at(self, tag: Tag, position: int) -> int:
         """The value ends at this closer; one that is not its own is left for the machine."""
         self.status = Status.DONE
-        self._release()
+        self.back.release()
         if tag.kind is not Kind.PARAMETER:
             self._tail = []
             return position
@@ -348,7 +320,7 @@ class ValueReader:
         self.skips_bracket = tag.is_doubled
         tail = "".join(self._tail)
         if tail and not (self._is_native and tail in ("\n", "\r\n")):
-            self._out(False, tail)
+            self.back.out(False, tail)
         self._tail = []
         return tag.end
 
@@ -369,37 +341,8 @@ class ValueReader:
                 self._tail = [text[end - len(last) :]]
                 text = text[: end - len(last)]
         if text:
-            self._out(False, text)
+            self.back.out(False, text)
 
     def _give_cdata(self, text: str) -> None:
         if text:
-            self._out(True, text)
-
-    def _out(self, is_cdata: bool, text: str) -> None:
-        if self._holds:
-            self._operations.append((is_cdata, text))
-        elif is_cdata:
-            self._sink.cdata(text)
-        else:
-            self._sink.text(text)
-
-    # --- the way back ---------------------------------------------------------------------------------------
-
-    def _hold_from(self, position: int) -> None:
-        if self._may_hold and not self._holds:
-            self._holds, self._held_from = True, position
-
-    def _keep(self, text: str) -> None:
-        self._held.append(text)
-        self._held_length += len(text)
-        if self._held_length > self._max_held:
-            self.is_capped, self._may_hold = True, False
-            self._release()
-
-    def _release(self) -> None:
-        """What was held is data."""
-        if self._holds:
-            self._holds, self._held = False, []
-            operations, self._operations = self._operations, []
-            for is_cdata, text in operations:
-                self._out(is_cdata, text)
+            self.back.out(True, text)
