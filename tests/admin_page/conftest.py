@@ -39,10 +39,12 @@ FAILED_LOAD = "Failed to load resource"
 expect.set_options(timeout=TIMEOUT_MS)
 
 
-@pytest.fixture(autouse=True)
-def _is_slow(request: pytest.FixtureRequest) -> None:
-    """All of it drives a browser or starts processes."""
-    request.node.add_marker(pytest.mark.slow)
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All of it is slow: it drives a browser or starts processes."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="package")
