@@ -26,7 +26,9 @@ def ask(served: Running, key: str) -> int:
     return answer.status_code
 
 
-def test_key_is_shown_once_copied_used_limited_and_revoked(opened: Opened, served: Running) -> None:
+def test_key_is_shown_once_copied_used_limited_and_revoked(
+    opened: Opened, served: Running, admin: httpx2.Client
+) -> None:
     page = opened_keys(opened)
     page.get_by_role("button", name="Create key").click()
     dialog = page.get_by_role("dialog", name="Create a key")
@@ -37,6 +39,7 @@ def test_key_is_shown_once_copied_used_limited_and_revoked(opened: Opened, serve
     dialog.get_by_label("Requests per minute").fill("120")
     dialog.get_by_label("Budget in US dollars a month").fill("2.5")
     dialog.get_by_label("Models").fill("mimo-v2.6-flash")
+    dialog.get_by_label("Web search").select_option("on")
     dialog.get_by_role("button", name="Create key").click()
 
     shown = page.get_by_role("dialog", name="The key of team-blue")
@@ -62,6 +65,13 @@ def test_key_is_shown_once_copied_used_limited_and_revoked(opened: Opened, serve
     edit.get_by_label("Models").fill("")
     edit.get_by_role("button", name="Save").click()
     expect(blue).to_contain_text("60 requests/min")
+    (kept,) = [one for one in admin.get("/keys").json()["keys"] if one["name"] == "team-blue"]
+    assert (kept["web_search"], kept["loop_guard"], kept["budget_usd"], kept["models"]) == (
+        True,
+        None,
+        2.5,
+        [],
+    )
 
     blue.get_by_role("button", name="Revoke: team-blue").click()
     page.get_by_role("dialog", name="Revoke the key of team-blue?").get_by_role(

@@ -1,11 +1,14 @@
 /* The fields of limits that accounts and keys have in common: empty means none. */
 
 import { t } from "./i18n.js";
-import { field, input, numberInput } from "./parts.js";
+import { field, input, numberInput, select } from "./parts.js";
+
+const SWITCHES = ["web_search", "loop_guard"];
 
 const isSet = (value) => value !== null && value !== undefined;
 
-/** `names`: which of max_concurrency, requests_per_minute, tokens_per_minute, weight, budget_usd, models.
+/** `names`: which of max_concurrency, requests_per_minute, tokens_per_minute, weight, budget_usd, models, and the
+ *  switches web_search and loop_guard, whose null is what the configuration says.
  *  {element(s), read()}: `read` gives every name, null where the field is empty, and throws RangeError. */
 export function limitFields(names, values = {}, { modelIds = [] } = {}) {
   const controls = {};
@@ -13,6 +16,9 @@ export function limitFields(names, values = {}, { modelIds = [] } = {}) {
   for (const name of names) {
     if (name === "models") {
       controls[name] = input({ value: (values.models ?? []).join(", "), placeholder: modelIds.slice(0, 2).join(", ") });
+    } else if (SWITCHES.includes(name)) {
+      const options = ["", "true", "false"].map((id) => ({ id, label: t(`limit.switch_${id || "default"}`) }));
+      controls[name] = select(options, { value: isSet(values[name]) ? String(values[name]) : "" });
     } else {
       const isFraction = name === "budget_usd" || name === "weight";
       controls[name] = numberInput({ step: isFraction ? "any" : 1, value: isSet(values[name]) ? values[name] : "" });
@@ -27,7 +33,9 @@ export function limitFields(names, values = {}, { modelIds = [] } = {}) {
       const found = {};
       for (const name of names) {
         fields[name].fail(null);
-        found[name] = name === "models" ? listOf(controls[name].value) : numberOf(controls[name], fields[name]);
+        found[name] = name === "models" ? listOf(controls[name].value)
+          : SWITCHES.includes(name) ? { true: true, false: false }[controls[name].value] ?? null
+          : numberOf(controls[name], fields[name]);
       }
       return found;
     },

@@ -8,7 +8,7 @@ import { day, money, short } from "./format.js";
 import { changed, limitFields } from "./limits.js";
 import { button, copyable, empty, field, head, input, loader, meter, table } from "./parts.js";
 
-const LIMITS = ["requests_per_minute", "tokens_per_minute", "max_concurrency", "budget_usd", "models"];
+const LIMITS = ["requests_per_minute", "tokens_per_minute", "max_concurrency", "budget_usd", "models", "web_search", "loop_guard"];
 const path = (key) => `/keys/${encodeURIComponent(key.id)}`;
 
 export function mount(root) {

@@ -24,6 +24,7 @@ export function mount(root) {
   const pause = button({ name: t("common.pause"), glyph: "pause", kind: "quiet", onClick: () => setPaused(!isPaused) });
   const body = h("div", {});
   const stale = h("div", {});
+  const said = h("div", { class: "sr", role: "status" });
 
   function setPaused(value) {
     isPaused = value;
@@ -44,6 +45,9 @@ export function mount(root) {
       return { ...data, period: of };
     },
     draw: (data) => {
+      // Read out once, and again only when it is something else.
+      const words = wellness(data);
+      if (said.textContent !== words) said.textContent = words;
       if (charts?.period !== data.period) charts = chartsOf(data);
       charts.update(data);
       return page(data, charts);
@@ -80,6 +84,7 @@ export function mount(root) {
         },
       }),
     ),
+    said,
     stale,
     body,
   );
@@ -139,15 +144,21 @@ function page(data, charts) {
   ];
 }
 
+/** The state of things in one line. */
+function wellness({ degraded: list, accounts }) {
+  if (list.length) return `${t("overview.degraded")}: ${list.map(({ what }) => word("degraded", what)).join(", ")}`;
+  return accounts.quarantined ? t("overview.quarantined", { count: accounts.quarantined }) : t("overview.well");
+}
+
 function degradedOf({ degraded: list, accounts }) {
+  const words = wellness({ degraded: list, accounts });
   if (!list.length && accounts.quarantined) {
-    const words = t("overview.quarantined", { count: accounts.quarantined });
-    return h("p", { class: "degraded", role: "status" }, icon("alert"), h("a", { href: "#/accounts" }, words));
+    return h("p", { class: "degraded" }, icon("alert"), h("a", { href: "#/accounts" }, words));
   }
-  if (!list.length) return h("p", { class: "well", role: "status" }, icon("check"), h("span", {}, t("overview.well")));
+  if (!list.length) return h("p", { class: "well" }, icon("check"), h("span", {}, words));
   return h(
     "section",
-    { class: "degraded", role: "status", "aria-label": t("overview.degraded") },
+    { class: "degraded", "aria-label": t("overview.degraded") },
     icon("alert"),
     h(
       "div",
