@@ -313,9 +313,10 @@ class LogLevel(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Log:
-    """What is written to standard output."""
+    """What is written to standard output. `opentelemetry_names`: its words for fields, where it has some."""
 
     level: LogLevel = LogLevel.INFO
+    opentelemetry_names: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
@@ -56,6 +56,22 @@ _CONSTANT: dict[str, object] = {"service": "mimo-gateway", "version": __version_
 if pod := os.environ.get("POD_NAME"):
     _CONSTANT["pod"] = pod
 FIELDS = frozenset(_FIELD_NAMES.split())
+# By OpenTelemetry's conventions (GenAI, HTTP; read 2026-11-20), as other gateways name them in access logs.
+OPENTELEMETRY_NAMES: Mapping[str, str] = {
+    "method": "http.request.method",
+    "status": "http.response.status_code",
+    "bytes_in": "http.request.body.size",
+    "bytes_out": "http.response.body.size",
+    "user_agent": "user_agent.original",
+    "error_kind": "error.type",
+    "model_requested": "gen_ai.request.model",
+    "model": "gen_ai.response.model",
+    "finish_reason": "gen_ai.response.finish_reason",
+    "input_tokens": "gen_ai.usage.input_tokens",
+    "output_tokens": "gen_ai.usage.output_tokens",
+    "cached_tokens": "gen_ai.usage.cache_read.input_tokens",
+    "reasoning_tokens": "gen_ai.usage.reasoning.output_tokens",
+}
 
 
 class Scrubber:
@@ -130,12 +146,27 @@ class LineWriter:
 def _framed(_: object, method: str, fields: MutableMapping[str, Any]) -> bytes:
     """The line: when, who and how severe, then the fields that are allowed. One step: it is made for every
     request."""
+    return orjson.dumps({**_frame(method), **_allowed(fields)}, default=str)
+
+
+def _framed_as_opentelemetry(_: object, method: str, fields: MutableMapping[str, Any]) -> bytes:
+    """The same in OpenTelemetry's words."""
+    renamed = {OPENTELEMETRY_NAMES.get(name, name): value for name, value in _allowed(fields).items()}
+    return orjson.dumps({**_frame(method), **renamed}, default=str)
+
+
+def _frame(method: str) -> dict[str, object]:
     now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
-    if not FIELDS.issuperset(fields):
-        unknown = fields.keys() - FIELDS
-        fields = {name: value for name, value in fields.items() if name not in unknown}
-        fields["notes"] = [f"dropped field {name[:32]}" for name in sorted(unknown)]
-    return orjson.dumps({"ts": now, **_CONSTANT, "level": method, **fields}, default=str)
+    return {"ts": now, **_CONSTANT, "level": method}
+
+
+def _allowed(fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    if FIELDS.issuperset(fields):
+        return fields
+    unknown = fields.keys() - FIELDS
+    kept = {name: value for name, value in fields.items() if name not in unknown}
+    kept["notes"] = [f"dropped field {name[:32]}" for name in sorted(unknown)]
+    return kept
 
 
 class _Logger:
@@ -177,7 +208,7 @@ def configure(config: Log, stream: TextIO | None = None) -> LineWriter:
     writer = LineWriter(stream or sys.stdout)
     _hear_libraries()
     structlog.configure(
-        processors=[_framed],
+        processors=[_framed_as_opentelemetry if config.opentelemetry_names else _framed],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(config.level.upper())),
         logger_factory=lambda *_: _Logger(writer),
         cache_logger_on_first_use=False,

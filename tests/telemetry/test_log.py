@@ -15,7 +15,14 @@ import structlog
 from service.config import Log, LogLevel, Secret
 from service.core.errors import UpstreamTimeout
 from service.core.events import Usage
-from service.telemetry.log import FIELDS, LineWriter, Scrubber, configure, request_fields
+from service.telemetry.log import (
+    FIELDS,
+    OPENTELEMETRY_NAMES,
+    LineWriter,
+    Scrubber,
+    configure,
+    request_fields,
+)
 from service.telemetry.record import AttemptRecord, RequestRecord
 from service.telemetry.trace import Trace
 
@@ -98,6 +105,24 @@ def test_a_value_that_is_no_json_is_shown_by_its_name(sink: Sink) -> None:
     sink.log.info("started", reason=Secret(CANARY), redis={1})
     (line,) = sink.lines()
     assert (line["reason"], line["redis"]) == ("Secret(***)", "{1}")
+
+
+def test_fields_can_have_opentelemetrys_names() -> None:
+    stream = io.StringIO()
+    writer = configure(Log(opentelemetry_names=True), stream)
+    structlog.get_logger().info("request_ended", **request_fields(_full(), duration_s=2.0), prompt=CANARY)
+    writer.close()
+    (line,) = map(orjson.loads, stream.getvalue().splitlines())
+    assert (line["gen_ai.response.model"], line["gen_ai.usage.output_tokens"]) == ("mimo-v2.6-pro", 2)
+    assert (line["error.type"], line["total_ms"]) == ("upstream_timeout", 2000.0)
+    assert line["notes"] == ["dropped field prompt"]
+    assert not OPENTELEMETRY_NAMES.keys() & line.keys()
+    assert CANARY not in stream.getvalue()
+
+
+def test_every_renamed_field_is_one() -> None:
+    assert OPENTELEMETRY_NAMES.keys() < FIELDS
+    assert len(set(OPENTELEMETRY_NAMES.values())) == len(OPENTELEMETRY_NAMES)
 
 
 # --- libraries ----------------------------------------------------------------------------------------------
