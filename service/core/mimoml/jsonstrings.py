@@ -18,6 +18,7 @@ _RUN_BY_QUOTE = {
 _HALF = re.compile(rf"\\u{_HEX}{{4}}")  # where no run goes on
 _LOW_HALF = re.compile(r"\\u[dD][c-fC-F]")
 CUT_ESCAPE = rf"\\(?:u{_HEX}{{0,3}})?"
+_RAW = re.compile("[\x00-\x1f\ud800-\udfff]+")
 _CUT = re.compile(rf"{CUT_ESCAPE}\Z")
 
 
@@ -86,8 +87,10 @@ class JSONString:
             return half.end()
         self.is_repaired = True
         if text[position] != "\\":
-            pieces.append(self._behind_half(escaped(text[position])))
-            return position + 1
+            raw = _RAW.match(text, position)
+            end = position + 1 if raw is None else raw.end()
+            pieces.append(self._behind_half(escaped(text[position:end])))
+            return end
         is_quote = text[position + 1] == "'"
         pieces.append(self._behind_half("'" if is_quote else "\\\\"))
         return position + 1 + is_quote

@@ -15,8 +15,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from service.core.mimoml.characters import CLOSE_BRACKETS, OPEN_BRACKETS
+from service.core.mimoml.entities import decode_entities
 from service.core.mimoml.grammar import CLOSERS, STARTERS, STRUCTURE
 from service.core.mimoml.jsonstrings import CUT_ESCAPE, WHOLE_ESCAPE
+from service.core.mimoml.jsontext import escaped
 
 MAX_HELD = 64  # characters; the machine holds what is longer, in pieces
 MAX_SPELT = 8  # of which a bracket and what may be a tag's beginning, with blanks before it
@@ -26,22 +28,24 @@ MAX_SPELT = 8  # of which a bracket and what may be a tag's beginning, with blan
 class Lane:
     """`sure` matches from the start of a text what is data; `held` from there what must wait for more.
 
-    Most text has no character of which anything must be asked: `doubt` finds the first. `is_string`: what
-    passes stands in a string argument and leaves escaped; else it leaves as it is."""
+    Most text has no character of which anything must be asked: `doubt` finds the first. `written`: what
+    passes, as it leaves; None where it leaves as it is."""
 
     doubt: Callable[[str], re.Match[str] | None]
     sure: Callable[[str], re.Match[str] | None]
     held: Callable[[str, int], re.Match[str] | None]
-    is_string: bool = False
+    written: Callable[[str], str] | None = None
 
 
-def _lane(plain: str, *tokens: str, held: str, is_string: bool = False) -> Lane:
+def _lane(plain: str, *tokens: str, held: str, written: Callable[[str], str] | None = None) -> Lane:
     """`plain`: characters that end a run of data; `tokens`: what else is sure, beginning with one of them."""
-    doubt = f"[{plain}" + rf"\"\\\x00-\x1f{_HALVES}" * is_string + "]"
+    doubt = f"[{plain}" + rf"\"\\\x00-\x1f{_HALVES}" * (written is not None) + "]"
     sure = "(?:" + "|".join([f"[^{plain}]++", *tokens]) + ")*+"
-    return Lane(
-        re.compile(doubt).search, re.compile(sure).match, re.compile(rf"(?:{held})\Z").match, is_string
-    )
+    return Lane(re.compile(doubt).search, re.compile(sure).match, re.compile(rf"(?:{held})\Z").match, written)
+
+
+def _escaped_data(text: str) -> str:
+    return escaped(decode_entities(text))
 
 
 _LINE_END = r"(?:\r\n?+|\n)[ \t]*"
@@ -57,12 +61,12 @@ def _data(*, has_entities: bool, has_addresses: bool) -> Lane:
     tokens = [bracket, rf"{_LINE_END}+(?=[^ \t{OPEN_BRACKETS}]|{bracket})"]
     held = [f"(?:{_LINE_END})?(?:{_TAG_HELD})?"]
     if has_entities:
-        tokens.append("&(?=[#a-zA-Z0-9]{0,9}+[^#a-zA-Z0-9;])")
+        tokens.append("&(?=[#a-zA-Z0-9]{0,9}+[^#a-zA-Z0-9]|[#a-zA-Z0-9]{10})")
         held.append("&[#a-zA-Z0-9]{0,9}")
     if has_addresses:
         tokens.append(_ADDRESS)
         held.append(_ADDRESS_HELD)
-    return _lane(plain, *tokens, held="|".join(held), is_string=True)
+    return _lane(plain, *tokens, held="|".join(held), written=_escaped_data if has_entities else escaped)
 
 
 def _cdata(*, has_addresses: bool) -> Lane:
@@ -72,7 +76,7 @@ def _cdata(*, has_addresses: bool) -> Lane:
     if has_addresses:
         tokens.append(_ADDRESS)
         held.append(_ADDRESS_HELD)
-    return _lane(plain, *tokens, held="|".join(held), is_string=True)
+    return _lane(plain, *tokens, held="|".join(held), written=escaped)
 
 
 def _json(*, has_addresses: bool) -> Lane:

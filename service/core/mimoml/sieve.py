@@ -25,7 +25,6 @@ from service.core.events import (
     UsageReport,
 )
 from service.core.mimoml.arguments import Toolbox
-from service.core.mimoml.jsontext import escaped
 from service.core.mimoml.lanes import LANES, LANES_WITH_ADDRESSES, MAX_HELD, Lane
 from service.core.mimoml.machine import Machine
 from service.core.mimoml.outlet import Outlet, SievePolicy
@@ -97,7 +96,7 @@ class Sieve:
         if not text:
             return []
         if self._lane_index >= 0:
-            return [ToolCallDelta(self._lane_index, escaped(text) if lane.is_string else text)]
+            return [ToolCallDelta(self._lane_index, text if lane.written is None else lane.written(text))]
         return [event if text is fed else type(event)(text)]
 
     def _text(self, text: str, *, is_reasoning: bool) -> list[Event]:
