@@ -74,7 +74,7 @@ def take_all(studio: Studio) -> None:
     key.get_by_role("button", name="Create key").click()
     key.get_by_role("dialog").get_by_label("Name").fill("team-blue")
     key.get_by_role("dialog").get_by_label("Requests per minute").fill("120")
-    key.get_by_role("dialog").get_by_label("Budget in US dollars a month").fill("25")
+    key.get_by_role("dialog").get_by_label("Budget in US dollars").fill("25")
     key.get_by_role("dialog").get_by_role("button", name="Create key").click()
     expect(key.get_by_text("This is the only time")).to_be_visible()
     take(key, "key-created")

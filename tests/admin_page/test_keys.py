@@ -37,7 +37,7 @@ def test_key_is_shown_once_copied_used_limited_and_revoked(
     expect(dialog.get_by_text("A name is needed.")).to_be_visible()
     dialog.get_by_label("Name").fill("team-blue")
     dialog.get_by_label("Requests per minute").fill("120")
-    dialog.get_by_label("Budget in US dollars a month").fill("2.5")
+    dialog.get_by_label("Budget in US dollars").fill("2.5")
     dialog.get_by_label("Models").fill("mimo-v2.6-flash")
     dialog.get_by_label("Web search").select_option("on")
     dialog.get_by_role("button", name="Create key").click()
@@ -53,7 +53,7 @@ def test_key_is_shown_once_copied_used_limited_and_revoked(
 
     blue = row(page, "team-blue")
     expect(blue).to_contain_text("120 requests/min")
-    expect(blue).to_contain_text("$0.00 of $2.50")
+    expect(blue).to_contain_text("budget $2.50 in all")
     expect(blue).to_contain_text("mimo-v2.6-flash")
     assert ask(served, key) == 200
     page.reload()

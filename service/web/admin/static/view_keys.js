@@ -6,7 +6,7 @@ import { h } from "./dom.js";
 import { t } from "./i18n.js";
 import { day, money, short } from "./format.js";
 import { changed, limitFields } from "./limits.js";
-import { button, copyable, empty, field, head, input, loader, meter, table } from "./parts.js";
+import { button, copyable, empty, field, head, input, loader, table } from "./parts.js";
 
 const LIMITS = ["requests_per_minute", "tokens_per_minute", "max_concurrency", "budget_usd", "models", "web_search", "loop_guard"];
 const path = (key) => `/keys/${encodeURIComponent(key.id)}`;
@@ -64,10 +64,10 @@ function limitsOf(key) {
   ];
 }
 
+/** The cost is this month's, the budget is for the key's whole life: no share of one in the other is shown. */
 function budgetOf(key) {
-  const spent = key.used?.cost_micro_usd ?? 0;
-  if (key.budget_usd === null || key.budget_usd === undefined) return money(spent);
-  return meter(spent, key.budget_usd * 1e6, t("keys.of_budget", { spent: money(spent), budget: money(key.budget_usd * 1e6) }));
+  const hasBudget = key.budget_usd !== null && key.budget_usd !== undefined;
+  return [money(key.used?.cost_micro_usd ?? 0), hasBudget && h("div", { class: "sub" }, t("keys.of_budget", { budget: money(key.budget_usd * 1e6) }))];
 }
 
 function actionsOf(key, refresh) {
