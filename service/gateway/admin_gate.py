@@ -24,7 +24,9 @@ SESSION_S = 12 * 3600
 WINDOW_S = 60
 MAX_FAILURES = 5  # of one address in a window
 MAX_FAILURES_IN_ALL = 60
+GRACE_S = 600.0  # while Redis is away, a session that was seen here goes on so long
 BY_KEY = "admin key"
+_MAX_SEEN = 256
 _MAX_ADDRESSES = 4096
 _WHO_DIGITS = 8
 
@@ -36,6 +38,14 @@ class Session:
     who: str
     csrf_token: str
     expires_at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What Redis said of a session last, and when."""
+
+    expires_at_s: float
+    at_s: float
 
 
 class Failures:
@@ -78,6 +88,7 @@ class AdminGate:
         self._attempts = attempts
         self._clock = clock
         self._failures = Failures()
+        self._seen: dict[str, _Seen] = {}
 
     @property
     def is_configured(self) -> bool:
@@ -118,33 +129,58 @@ class AdminGate:
         return token, self._session(token, expires_at_s)
 
     async def session(self, token: str | None) -> Session | None:
-        """The session of that token; None when it is over or never was. Raises StoreUnavailable."""
+        """The session of that token; None when it is over or never was. While Redis is away those that this
+        process knew go on for a while: an operator wants to see what is wrong. Raises StoreUnavailable."""
         if not token or not self.is_configured:
             return None
-        expires_at_s = await self._sessions.expires_at_s(self._digest(token))
+        expires_at_s = await self._expires_at_s(self._digest(token))
         if expires_at_s is None or expires_at_s <= self._clock.unix_s():
             return None
         return self._session(token, expires_at_s)
+
+    async def _expires_at_s(self, digest: str) -> float | None:
+        now_s, seen = self._clock.monotonic_s(), self._seen.get(digest)
+        try:
+            expires_at_s = await self._sessions.expires_at_s(digest)
+        except StoreUnavailable:
+            if seen is None or now_s - seen.at_s >= GRACE_S:
+                raise
+            return seen.expires_at_s
+        self._seen.pop(digest, None)
+        if expires_at_s is not None:
+            if len(self._seen) >= _MAX_SEEN:
+                del self._seen[next(iter(self._seen))]
+            self._seen[digest] = _Seen(expires_at_s, now_s)
+        return expires_at_s
 
     async def sign_out(self, token: str) -> None:
         """Raises StoreUnavailable: who signs out must know when it did not happen."""
         await self._sessions.end(self._digest(token))
 
     async def _refuse_too_many(self, address: str) -> None:
-        now_s = self._clock.unix_s()
-        is_refused = self._failures.are_too_many(address, now_s=now_s)
-        if not is_refused:
-            try:
-                is_refused = _too_many(*await self._attempts.counts(address))
-            except StoreUnavailable:
-                is_refused = False  # this process's own count holds
-        if is_refused:
+        # Our own count once more after the wait: nothing waits between it and the next wrong key, so that of
+        # many requests side by side no more are compared than one after the other.
+        if (
+            self._are_too_many(address)
+            or await self._are_too_many_of_all(address)
+            or self._are_too_many(address)
+        ):
             log.warning("admin_refused", reason="too_many_wrong_keys")
             raise RateLimited(
                 "Too many wrong keys were sent. Wait a minute.",
                 code="too_many_attempts",
-                retry_after_s=WINDOW_S - now_s % WINDOW_S,
+                retry_after_s=WINDOW_S - self._clock.unix_s() % WINDOW_S,
             )
+
+    def _are_too_many(self, address: str) -> bool:
+        return self._failures.are_too_many(address, now_s=self._clock.unix_s())
+
+    async def _are_too_many_of_all(self, address: str) -> bool:
+        """As Redis has it; while that is away this process's own count holds."""
+        try:
+            return _too_many(*await self._attempts.counts(address))
+        except StoreUnavailable:
+            return False
 
     def _session(self, token: str, expires_at_s: float) -> Session:
         csrf_token = self._keyed("csrf", token)

@@ -54,7 +54,8 @@ class RedisHealth:
 
 
 def _cause_of(error: BaseException) -> str:
-    """The innermost reason's kind: an address or a password may stand in its words."""
-    while error.__cause__ is not None:
+    """The innermost reason's kind: an address or a password may stand in its words. Behind a time-out stands
+    only how it was brought about."""
+    while error.__cause__ is not None and not isinstance(error, TimeoutError):
         error = error.__cause__
     return type(error).__name__

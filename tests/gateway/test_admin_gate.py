@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from service.config import key_digest
 from service.core.errors import PermissionDenied, RateLimited, StoreUnavailable, Unauthenticated
-from service.gateway.admin_gate import MAX_FAILURES, MAX_FAILURES_IN_ALL, SESSION_S, AdminGate
+from service.gateway.admin_gate import (
+    _MAX_SEEN,
+    GRACE_S,
+    MAX_FAILURES,
+    MAX_FAILURES_IN_ALL,
+    SESSION_S,
+    AdminGate,
+)
 from tests.fakes.clock import FakeClock
 
 KEY = "admin-key-for-tests-0123"
@@ -18,11 +27,14 @@ class Sessions:
 
     def __init__(self) -> None:
         self.ends: dict[str, float] = {}
+        self.is_away = False
 
     async def begin(self, digest: str, *, expires_at_s: float, ttl_s: int) -> None:
         self.ends[digest] = expires_at_s
 
     async def expires_at_s(self, digest: str) -> float | None:
+        if self.is_away:
+            raise StoreUnavailable("away")
         return self.ends.get(digest)
 
     async def end(self, digest: str) -> None:
@@ -103,6 +115,24 @@ async def test_after_some_wrong_keys_none_opens_from_there_for_a_minute(world: W
     await gate.check_key(KEY, address=HERE)
 
 
+class SlowAttempts(Attempts):
+    """Redis takes its time: every request of a burst waits for it before any wrong key is counted."""
+
+    async def counts(self, address: str) -> tuple[int, int]:
+        found = await super().counts(address)
+        await asyncio.sleep(0)
+        return found
+
+
+async def test_burst_of_wrong_keys_is_compared_no_more_often_than_a_row_of_them(world: World) -> None:
+    world.attempts = SlowAttempts()
+    gate = world.gate()
+    guesses = [gate.check_key(f"guess-{number}", address=HERE) for number in range(50)]
+    refused = await asyncio.gather(*guesses, return_exceptions=True)
+    assert [type(error) for error in refused].count(Unauthenticated) == MAX_FAILURES
+    assert [type(error) for error in refused].count(RateLimited) == 50 - MAX_FAILURES
+
+
 async def test_wrong_keys_at_another_worker_count(world: World) -> None:
     await fails(world.gate(), MAX_FAILURES)
     with pytest.raises(RateLimited):
@@ -142,3 +172,39 @@ async def test_sessions_differ_and_belong_to_their_admin_key(world: World) -> No
     assert first.csrf_token != second.csrf_token
     assert first.who != second.who
     assert await world.gate("another-admin-key-0123").session(one) is None
+
+
+async def test_session_that_was_seen_goes_on_for_a_while_when_redis_is_away(world: World) -> None:
+    gate = world.gate()
+    token, session = await gate.sign_in(KEY, address=HERE)
+    assert await gate.session(token) == session
+    world.sessions.is_away = True
+    assert await gate.session(token) == session
+    for stranger in (gate.session("a token that nobody gave"), world.gate().session(token)):
+        with pytest.raises(StoreUnavailable):
+            await stranger
+    world.clock.turn(GRACE_S)
+    with pytest.raises(StoreUnavailable):
+        await gate.session(token)
+
+
+async def test_session_that_ended_elsewhere_is_not_remembered(world: World) -> None:
+    gate = world.gate()
+    token, _ = await gate.sign_in(KEY, address=HERE)
+    assert await gate.session(token) is not None
+    await world.gate().sign_out(token)
+    assert await gate.session(token) is None
+    world.sessions.is_away = True
+    with pytest.raises(StoreUnavailable):
+        await gate.session(token)
+
+
+async def test_sessions_that_were_seen_are_bounded(world: World) -> None:
+    gate = world.gate()
+    tokens = [(await gate.sign_in(KEY, address=HERE))[0] for _ in range(_MAX_SEEN + 1)]
+    for token in tokens:
+        assert await gate.session(token) is not None
+    world.sessions.is_away = True
+    assert await gate.session(tokens[-1]) is not None
+    with pytest.raises(StoreUnavailable):
+        await gate.session(tokens[0])

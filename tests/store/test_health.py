@@ -27,6 +27,14 @@ async def test_a_wrong_password_is_told(tmp_path: Path, connecting: Connecting):
         assert await RedisHealth(connecting(url).store).check() is not None
 
 
+async def test_silence_is_told_as_a_timeout(tmp_path: Path, connecting: Connecting):
+    with servers.server(tmp_path) as server:
+        health = RedisHealth(connecting(server.url).store)
+        assert await health.check() is None
+        server.ask("CLIENT", "PAUSE", "60000")
+        assert await health.check() == "Redis does not answer (TimeoutError)"
+
+
 async def test_a_policy_that_evicts_state_is_a_warning(tmp_path: Path, connecting: Connecting):
     with servers.server(tmp_path, "--maxmemory-policy", "allkeys-lru") as server:
         warning = await RedisHealth(connecting(server.url).store).warning()
