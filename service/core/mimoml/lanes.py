@@ -90,6 +90,24 @@ def _json(*, has_addresses: bool) -> Lane:
     return _lane(plain, *tokens, held="|".join(held))
 
 
+_OUTER_ESCAPE = re.compile(r"\\([\"\\])")
+
+
+def _unwrapped(text: str) -> str:
+    return _OUTER_ESCAPE.sub(r"\1", text)
+
+
+def _json_in_string(*, has_addresses: bool) -> Lane:
+    """The same where the arguments are a JSON string themselves: every escape is escaped once more."""
+    plain = r"\"\\\x00-\x1f" + _HALVES + r"\[" * has_addresses
+    tokens = [r"\\\\(?:[/bfnrt]|\\[\"\\]|u(?![dD][89a-fA-F])[0-9a-fA-F]{4})"]
+    held = [r"\\{1,3}|\\\\u[0-9a-fA-F]{0,3}"]
+    if has_addresses:
+        tokens.append(_ADDRESS)
+        held.append(_ADDRESS_HELD)
+    return _lane(plain, *tokens, held="|".join(held), written=_unwrapped)
+
+
 def _text(*, is_in_list: bool, has_addresses: bool) -> Lane:
     """In the midst of a line of text. A line that begins with a letter begins in its midst; only a list is
     left by it, and "TO" may begin a call."""
@@ -109,7 +127,17 @@ def _code(plain: str, *, has_addresses: bool) -> Lane:
 class Lanes:
     """Every lane, for answers in which addresses are put back (`[` may begin one) or not."""
 
-    __slots__ = ("cdata", "data", "data_with_entities", "fenced", "json", "span", "text", "text_in_list")
+    __slots__ = (
+        "cdata",
+        "data",
+        "data_with_entities",
+        "fenced",
+        "json",
+        "json_in_string",
+        "span",
+        "text",
+        "text_in_list",
+    )
 
     def __init__(self, *, has_addresses: bool) -> None:
         self.text = _text(is_in_list=False, has_addresses=has_addresses)
@@ -120,6 +148,7 @@ class Lanes:
         self.data_with_entities = _data(has_entities=True, has_addresses=has_addresses)
         self.cdata = _cdata(has_addresses=has_addresses)
         self.json = _json(has_addresses=has_addresses)
+        self.json_in_string = _json_in_string(has_addresses=has_addresses)
 
 
 LANES = Lanes(has_addresses=False)

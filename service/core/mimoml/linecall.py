@@ -128,6 +128,11 @@ class StringDecoder:
         self._escape = ""
         self.is_done = False
 
+    @property
+    def is_escaped(self) -> bool:
+        """An escape was begun."""
+        return bool(self._escape)
+
     def feed(self, text: str, position: int) -> tuple[str, int]:
         """What `text` adds, and the position behind it or behind the closing quote."""
         pieces: list[str] = []

@@ -70,7 +70,9 @@ class Machine(TextModes):
         """How more of a string argument passes into its call's fragments, with nothing pending."""
         if self._mode is Mode.VALUE:
             return None if self._is_refused else self._reader.lane(lanes)
-        return lanes.json if self._mode is Mode.JSON and self._stream.is_lane else None
+        if not self._stream.is_lane or self._decoder.is_escaped:
+            return None
+        return {Mode.JSON: lanes.json, Mode.STRING: lanes.json_in_string}.get(self._mode)
 
     @property
     def has_open_call(self) -> bool:
