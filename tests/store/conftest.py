@@ -10,6 +10,7 @@ import pytest
 
 from service.config import Account, AccountKind, ApiKey
 from service.gateway.background import Background
+from service.store import keys
 from service.store.accounts import RedisAccounts
 from service.store.client import Outcome, Store, StoreSettings, connect
 from service.store.ledger import RedisLedger
@@ -48,6 +49,8 @@ class Connected:
 
 
 Connecting = Callable[..., Connected]
+# A Redis that is there is waited for, however busy the machine. Who hurts it asks for `StoreSettings()`.
+PATIENT = StoreSettings.within(30.0)
 
 
 @pytest.fixture
@@ -55,7 +58,7 @@ async def connecting() -> AsyncIterator[Connecting]:
     """`connecting(url, settings=…)`: a store that is closed with the test."""
     async with AsyncExitStack() as stack:
 
-        def make(url: str, settings: StoreSettings | None = None) -> Connected:
+        def make(url: str, settings: StoreSettings = PATIENT) -> Connected:
             background = Background()
             calls: list[tuple[str, Outcome]] = []
             store = connect(
@@ -92,6 +95,12 @@ class World:
 
     async def leases(self, *accounts: Account) -> int:
         return sum(health.leases for health in await self.accounts.health(accounts))
+
+    async def waiting(self) -> int:
+        """How many stand in the pool's queue."""
+        if isinstance(self.accounts, FakeAccounts):
+            return len(self.accounts._queue)
+        return await self.accounts._store.command("ZCARD", keys.QUEUE)
 
 
 SETTINGS = PoolSettings(max_waiting=8)

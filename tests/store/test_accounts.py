@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from collections import Counter
 
 import pytest
@@ -302,14 +303,16 @@ async def test_no_message_names_an_account(world: World):
 # --- the queue ----------------------------------------------------------------------------------------------
 
 
-async def queued(world: World, *accounts, count: int, wait_s: float = 5.0) -> list[asyncio.Task]:
+async def queued(world: World, *accounts, count: int, wait_s: float = 60.0) -> list[asyncio.Task]:
     """Tasks that wait for a slot, each known to stand behind the one before."""
     tasks = []
     for number in range(count):
-        tasks.append(
-            asyncio.ensure_future(world.accounts.acquire(accounts, lease_id=f"queued{number}", wait_s=wait_s))
-        )
-        await asyncio.sleep(0.01)
+        name = f"queued{number}"
+        waiting = world.accounts.acquire(accounts, lease_id=name, wait_s=wait_s)
+        tasks.append(asyncio.create_task(waiting, name=name))
+        async with asyncio.timeout(30):
+            while await world.waiting() <= number:  # noqa: ASYNC110 - Redis sets no Event
+                await asyncio.sleep(0.002)
     return tasks
 
 
@@ -325,13 +328,10 @@ async def test_who_waits_gets_the_slot_that_is_given_back(world: World):
 async def test_first_come_first_served(world: World):
     leases = await fill(world, A, count=4)
     waiters = await queued(world, A, count=4)
-    order = []
-    for waiter in waiters:
-        waiter.add_done_callback(lambda done: order.append(done.result().lease_id))
-    for lease in leases:
+    for lease, waiter in zip(leases, waiters, strict=True):
         await world.accounts.release(lease)
-    await asyncio.gather(*waiters)
-    assert order == [f"queued{number}" for number in range(4)]
+        assert (await waiter).lease_id == waiter.get_name()
+        assert sum(other.done() for other in waiters) == waiters.index(waiter) + 1, "one slot, one of them"
 
 
 async def test_who_comes_later_does_not_overtake(world: World):
@@ -361,10 +361,10 @@ async def test_waiting_ends_at_the_deadline(world: World):
 
 
 async def test_nobody_waits_for_a_rest_that_outlasts_the_deadline(world: World):
-    await use(world, A, penalty=COOLDOWN)
-    async with asyncio.timeout(0.2):
+    await use(world, A, penalty=replace(COOLDOWN, duration_s=600.0))
+    async with asyncio.timeout(30):
         with pytest.raises(RateLimited) as caught:
-            await world.accounts.acquire([A], lease_id="late", wait_s=5)
+            await world.accounts.acquire([A], lease_id="late", wait_s=500)
     assert caught.value.code == "accounts_resting"
 
 
@@ -386,7 +386,7 @@ async def test_who_leaves_the_queue_leaves_no_lease_behind(world: World):
     await asyncio.gather(waiter, return_exceptions=True)
     for lease in leases:
         await world.accounts.release(lease)
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(30):
         while True:  # the abandoned place goes a moment later, off the caller's path
             try:
                 next_lease = await world.accounts.acquire([A], lease_id="next")
