@@ -1,4 +1,5 @@
-"""Which hosts and addresses a URL of a client may lead to: public ones, and nothing else.
+"""Which hosts and addresses a URL may lead to: one of a client public ones, and nothing else; an account's
+also those of the own network, but never a machine's own metadata.
 
 The lists are the IANA special-purpose registries (RFC 6890 and its updates), read 2026-11-20, in a form of
 their own: `ipaddress.is_global` differs between Python's versions. An IPv6 address must be global unicast
@@ -27,6 +28,20 @@ _REFUSED_V6 = tuple(
     ipaddress.IPv6Network(network)
     for network in ("2001::/23", "2001:db8::/32", "2002::/16", "2620:4f:8000::/48", "3fff::/20")
 )
+# Where clouds tell a machine of itself, credentials included: most in the link-local networks, Alibaba,
+# Azure's wire server, AWS and GCP over IPv6. And what is no host at all.
+_METADATA_V4 = tuple(
+    ipaddress.IPv4Network(network)
+    for network in ("169.254.0.0/16", "100.100.100.200/32", "168.63.129.16/32", "0.0.0.0/8", "224.0.0.0/3")
+)
+_METADATA_V6 = tuple(
+    ipaddress.IPv6Network(network)
+    for network in ("fe80::/10", "fd00:ec2::/32", "fd20:ce::254/128", "ff00::/8", "::/128")
+)
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_METADATA_NAMES = ("metadata", "metadata.google.internal", "metadata.goog", "instance-data")
+# Names that no public zone has: those of the own machine, the own cluster or the own house.
+_OWN_ZONES = ("localhost", "local", "internal", "lan", "intranet", "svc", "test", "home.arpa")
 # A last label that some resolver takes for a number: `0x7f.1`, `2130706433`, `0177.0.0.1`, `127.1`.
 _NUMERIC_END = re.compile(r"(?:^|\.)(?:[0-9]+|0[xX][0-9a-fA-F]*)\.?$")
 _HOST_NAME = re.compile(r"(?=.{1,253}\.?$)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.?)+", re.IGNORECASE)
@@ -60,6 +75,41 @@ def is_public(address: str) -> bool:
     if isinstance(ip, ipaddress.IPv4Address):
         return not any(ip in network for network in _REFUSED_V4)
     return ip.scope_id is None and ip in _GLOBAL_V6 and not any(ip in network for network in _REFUSED_V6)
+
+
+def is_metadata(address: str) -> bool:
+    """True for an IP address that no account's host has: link-local, a cloud's metadata, no host at all."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(ip, ipaddress.IPv6Address):
+        inner = ip.ipv4_mapped or (ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if ip in _NAT64 else None)
+        if inner is None:
+            return any(ip in network for network in _METADATA_V6)
+        ip = inner
+    return any(ip in network for network in _METADATA_V4)
+
+
+def refuse_account_host(url: str) -> None:
+    """An account's credential may be sent there: by https to any host but a machine's metadata, in the clear
+    only within the own network. By its words alone: what a name resolves to is asked when it is connected to.
+
+    Raises RefusedAddress."""
+    target = target_of(url)
+    if is_metadata(target.host) or target.host in _METADATA_NAMES:
+        raise RefusedAddress("address", "no account's host is a link-local or metadata address")
+    if target.scheme == "http" and not _is_own(target):
+        raise RefusedAddress(
+            "scheme", "must be https: by http the credential would cross the internet in the clear"
+        )
+
+
+def _is_own(target: Target) -> bool:
+    """Whether the host is of the own network: a private address, or a name that the internet has not."""
+    if target.is_literal:
+        return not is_public(target.host)
+    return "." not in target.host or target.host.endswith(tuple(f".{zone}" for zone in _OWN_ZONES))
 
 
 def target_of(url: str) -> Target:

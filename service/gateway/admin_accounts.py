@@ -10,6 +10,7 @@ from dataclasses import replace
 from service.config import Account, AccountKind, StoredAccount
 from service.config_loader import CHANGEABLE, accounts, changed_account
 from service.config_values import ConfigError
+from service.core.addresses import RefusedAddress, refuse_account_host
 from service.core.errors import Conflict, GatewayError, InvalidRequest, NotFound, StoreUnavailable
 from service.core.pasted import decode_pasted, pasted_origin
 from service.gateway.account_book import AccountBook, BookEntry
@@ -245,8 +246,11 @@ class AdminAccounts:
             entry.setdefault("name", self._free_name(kind))
         try:
             (account,) = accounts([entry], "account")
+            refuse_account_host(account.base_url)
         except ConfigError as error:
             raise _refused(error) from None
+        except RefusedAddress as error:
+            raise InvalidRequest(f"base_url: {error}.", param="base_url") from None
         return account
 
     def _free_name(self, kind: AccountKind) -> str:

@@ -10,6 +10,7 @@ stream),
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from email.utils import parsedate_to_datetime
@@ -20,6 +21,7 @@ from aiohttp.tracing import Trace
 
 from service import __version__
 from service.config import Account, Timeouts
+from service.core.addresses import is_metadata
 from service.core.errors import UpstreamError, UpstreamProtocolError, UpstreamTimeout, UpstreamUnavailable
 from service.core.masking import masked
 from service.core.pipeline import Decoder
@@ -51,10 +53,20 @@ class _TimedConnector(aiohttp.TCPConnector):
         return protocol
 
 
+def _socket(info: tuple[int, int, int, str, tuple[object, ...]]) -> socket.socket:
+    """For every connection, whatever name led to it: no account's credential goes to a machine's metadata."""
+    family, kind, protocol, _, address = info
+    if is_metadata(str(address[0])):
+        raise PermissionError("no account's host is a link-local or metadata address")
+    return socket.socket(family, kind, protocol)
+
+
 def client_session(timeouts: Timeouts) -> aiohttp.ClientSession:
     """The session that every upstream call goes through. The caller closes it."""
     return aiohttp.ClientSession(
-        connector=_TimedConnector(limit=0, keepalive_timeout=_KEEPALIVE_S, ttl_dns_cache=60),
+        connector=_TimedConnector(
+            limit=0, keepalive_timeout=_KEEPALIVE_S, ttl_dns_cache=60, socket_factory=_socket
+        ),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=timeouts.connect_s, sock_read=timeouts.idle_s),
         auto_decompress=False,
         read_bufsize=_READ_BUFFER_BYTES,

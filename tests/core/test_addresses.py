@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.core.addresses import RefusedAddress, is_public, target_of
+from service.core.addresses import RefusedAddress, is_metadata, is_public, refuse_account_host, target_of
 
 PRIVATE = [
     *("0.0.0.0", "0.1.2.3", "10.0.0.1", "100.64.0.1", "100.100.100.200", "127.0.0.1", "127.255.255.254"),
@@ -108,3 +108,75 @@ def test_any_text_is_a_target_or_refused(text: str) -> None:
             continue
         assert target.host
         assert target.host.isascii()
+
+
+METADATA = [
+    *("169.254.169.254", "169.254.170.2", "169.254.0.23", "100.100.100.200", "168.63.129.16", "0.0.0.0"),
+    *("224.0.0.1", "255.255.255.255", "fe80::1", "fd00:ec2::254", "ff02::1", "::"),
+    *("::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe"),
+]
+NO_METADATA = [
+    "127.0.0.1",
+    "10.0.0.1",
+    "192.168.1.1",
+    "8.8.8.8",
+    "::1",
+    "fd12::1",
+    "::ffff:10.0.0.1",
+    "a name",
+]
+
+
+@pytest.mark.parametrize("address", METADATA)
+def test_metadata_is_known_in_every_spelling(address: str) -> None:
+    assert is_metadata(address)
+
+
+@pytest.mark.parametrize("address", NO_METADATA)
+def test_other_addresses_are_no_metadata(address: str) -> None:
+    assert not is_metadata(address)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *(
+            "https://api.xiaomimimo.com",
+            "https://203.0.113.7:8443/mimo",
+            "https://10.0.0.1",
+            "https://[fd12::1]",
+        ),
+        *("http://127.0.0.1:8090", "http://[::1]:8090", "http://10.1.2.3", "http://simulator:8090"),
+        *(
+            "http://localhost",
+            "http://mimo.tools.svc",
+            "http://mimo.svc.cluster.local",
+            "http://proxy.internal",
+        ),
+    ],
+)
+def test_account_may_be_called_there(url: str) -> None:
+    refuse_account_host(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        *(
+            (f"https://[{address}]" if ":" in address else f"https://{address}", "address")
+            for address in METADATA
+        ),
+        ("http://metadata.google.internal/computeMetadata", "address"),
+        ("https://METADATA.google.internal./", "address"),
+        ("http://api.xiaomimimo.com", "scheme"),
+        ("http://8.8.8.8", "scheme"),
+        ("http://evil.notlocal", "scheme"),
+        ("https://2852039166", "spelling"),
+        ("https://0xa9fea9fe", "spelling"),
+        ("https://me:pass@host", "spelling"),
+    ],
+)
+def test_account_is_not_called_there(url: str, reason: str) -> None:
+    with pytest.raises(RefusedAddress) as caught:
+        refuse_account_host(url)
+    assert caught.value.reason == reason

@@ -119,6 +119,13 @@ REFUSED = [
     pytest.param({"api_key": "sk-1", "region": "cn"}, "region", id="a region without a plan"),
     pytest.param({"api_key": "tp-1", "region": "mars"}, "region", id="no such region"),
     pytest.param({"api_key": "sk-1", "base_url": "javascript:alert(1)"}, "base_url", id="no URL"),
+    pytest.param({"api_key": "sk-1", "base_url": "http://169.254.169.254"}, "base_url", id="metadata"),
+    pytest.param({"cookie": COOKIE, "base_url": "http://proxy.example"}, "base_url", id="in the clear"),
+    pytest.param(
+        {"curl": "curl http://metadata.google.internal/v1 -H 'api-key: sk-123'"},
+        "base_url",
+        id="a cURL's host",
+    ),
     pytest.param({"api_key": "sk-1", "max_concurrency": 0}, "max_concurrency", id="no room"),
     pytest.param({"api_key": "sk-1", "is_enabled": "yes"}, "is_enabled", id="no boolean"),
     pytest.param({"api_key": "sk-1", "secret": "x"}, "secret", id="a field that is not known"),
