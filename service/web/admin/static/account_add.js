@@ -1,4 +1,5 @@
-/* Adding an account: a key, a Cookie header or a copied cURL command, recognised here and then by the server. */
+/* Adding an account: a key, a Cookie header or a copied cURL command, recognised here and then by the
+ * server. */
 
 import { api } from "./api.js";
 import { notice, openDialog } from "./dialog.js";
@@ -24,22 +25,45 @@ function dialog(close) {
   let asking = null;
   const secrets = {
     api_key: input({ type: "password", name: "api_key", placeholder: "sk-…  tp-…", maxlength: 4096 }),
-    cookie: h("textarea", { name: "cookie", rows: 4, spellcheck: "false", autocomplete: "off", placeholder: "serviceToken=…; userId=…; xiaomichatbot_ph=…" }),
-    curl: h("textarea", { name: "curl", rows: 6, spellcheck: "false", autocomplete: "off", placeholder: "curl 'https://…' -H 'Cookie: …'" }),
+    cookie: h("textarea", {
+      name: "cookie",
+      rows: 4,
+      spellcheck: "false",
+      autocomplete: "off",
+      placeholder: "serviceToken=…; userId=…; xiaomichatbot_ph=…",
+    }),
+    curl: h("textarea", {
+      name: "curl",
+      rows: 6,
+      spellcheck: "false",
+      autocomplete: "off",
+      placeholder: "curl 'https://…' -H 'Cookie: …'",
+    }),
   };
-  const fields = Object.fromEntries(FORMS.map((id) => [id, field(t(`add.${id}`), secrets[id], { hint: t(`add.${id}_hint`) })]));
+  const fields = Object.fromEntries(
+    FORMS.map((id) => [id, field(t(`add.${id}`), secrets[id], { hint: t(`add.${id}_hint`) })]),
+  );
   const name = input({ name: "name", maxlength: 64 });
   const baseUrl = input({ name: "base_url", type: "url", placeholder: "https://…" });
   const nameField = field(t("add.name"), name, { hint: t("add.name_hint"), optional: true });
   const baseUrlField = field(t("add.base_url"), baseUrl, { hint: t("add.base_url_hint"), optional: true });
-  const region = select(REGIONS.map((id) => ({ id, label: t(`region.${id}`) })), { name: "region", value: "cn" });
+  const region = select(
+    REGIONS.map((id) => ({ id, label: t(`region.${id}`) })),
+    { name: "region", value: "cn" },
+  );
   const regionField = field(t("add.region"), region, { hint: t("add.region_hint") });
   regionField.hidden = true;
   const limits = limitFields(LIMITS);
   const preview = h("div", { class: "preview", "aria-live": "polite" });
   const place = h("div", {});
   const submit = h("button", { type: "submit", class: "button primary", disabled: true }, t("add.submit"));
-  const choice = segmented({ legend: t("add.form"), name: "form", options: FORMS.map((id) => ({ id, label: t(`add.as_${id}`) })), value: form, onChange: choose });
+  const choice = segmented({
+    legend: t("add.form"),
+    name: "form",
+    options: FORMS.map((id) => ({ id, label: t(`add.as_${id}`) })),
+    value: form,
+    onChange: choose,
+  });
 
   function choose(id) {
     form = id;
@@ -73,7 +97,8 @@ function dialog(close) {
       return choose(here.form);
     }
     fill(preview, localPreview(here));
-    regionField.hidden = here.form !== "api_key" || planOf(here.key) !== "token-plan" || Boolean(baseUrl.value.trim());
+    regionField.hidden =
+      here.form !== "api_key" || planOf(here.key) !== "token-plan" || Boolean(baseUrl.value.trim());
     const isComplete = credentialOf(secrets[form].value) !== null;
     submit.disabled = !isComplete;
     if (isComplete) timer = setTimeout(askServer, WAIT_MS);
@@ -92,7 +117,8 @@ function dialog(close) {
     }
   }
 
-  for (const control of [...Object.values(secrets), name, baseUrl, region]) control.addEventListener("input", look);
+  for (const control of [...Object.values(secrets), name, baseUrl, region])
+    control.addEventListener("input", look);
   fill(place, fields[form]);
   queueMicrotask(() => secrets[form].focus());
   return {
@@ -102,7 +128,13 @@ function dialog(close) {
       regionField,
       preview,
       nameField,
-      h("details", {}, h("summary", {}, t("add.more")), baseUrlField, h("div", { class: "fields" }, limits.elements)),
+      h(
+        "details",
+        {},
+        h("summary", {}, t("add.more")),
+        baseUrlField,
+        h("div", { class: "fields" }, limits.elements),
+      ),
     ],
     actions: [button({ label: t("common.cancel"), onClick: () => close(false) }), submit],
     onSubmit: async () => {
@@ -121,9 +153,20 @@ function localPreview(here) {
   if (here.key) return h("p", {}, badge(word("plan", planOf(here.key)), "ok"));
   const names = { service_token: "serviceToken", user_id: "userId", xiaomichatbot_ph: "xiaomichatbot_ph" };
   return [
-    h("ul", { class: "found" }, Object.entries(names).map(([key, cookie]) =>
-      h("li", {}, badge(cookie, key in here.found ? "ok" : "bad"), h("span", { class: "sr" }, key in here.found ? t("add.found") : t("add.not_found"))))),
-    here.missing.length > 0 && h("p", { class: "problem" }, t("add.missing", { names: here.missing.join(", ") })),
+    h(
+      "ul",
+      { class: "found" },
+      Object.entries(names).map(([key, cookie]) =>
+        h(
+          "li",
+          {},
+          badge(cookie, key in here.found ? "ok" : "bad"),
+          h("span", { class: "sr" }, key in here.found ? t("add.found") : t("add.not_found")),
+        ),
+      ),
+    ),
+    here.missing.length > 0 &&
+      h("p", { class: "problem" }, t("add.missing", { names: here.missing.join(", ") })),
   ];
 }
 
@@ -137,6 +180,10 @@ function serverPreview(told) {
   ].filter(Boolean);
   return [
     h("p", {}, badge(t("add.recognised"), "ok")),
-    h("dl", { class: "facts" }, pairs.map(([label, value]) => h("div", {}, h("dt", {}, label), h("dd", {}, value)))),
+    h(
+      "dl",
+      { class: "facts" },
+      pairs.map(([label, value]) => h("div", {}, h("dt", {}, label), h("dd", {}, value))),
+    ),
   ];
 }

@@ -77,7 +77,12 @@ async function failureOf(response) {
   }
   const error = body?.error ?? {};
   const message = typeof error.message === "string" ? error.message : `HTTP ${response.status}`;
-  return new ApiError({ ...facts, message, code: error.code ?? error.type ?? null, param: error.param ?? null });
+  return new ApiError({
+    ...facts,
+    message,
+    code: error.code ?? error.type ?? null,
+    param: error.param ?? null,
+  });
 }
 
 async function decoded(response) {
@@ -95,7 +100,9 @@ export const api = {
 
 /** A query string of what is set. */
 export function query(values) {
-  const set = Object.entries(values).filter(([, value]) => value !== null && value !== undefined && value !== "");
+  const set = Object.entries(values).filter(
+    ([, value]) => value !== null && value !== undefined && value !== "",
+  );
   return set.length ? `?${new URLSearchParams(set)}` : "";
 }
 

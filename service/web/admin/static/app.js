@@ -48,12 +48,29 @@ async function open(said) {
     session = await api.get("/session");
   } catch (error) {
     if (error.code === "admin_not_configured") session = { is_configured: false };
-    else return void fill(root, h("main", { class: "centre" }, outside(), failed(error, () => open())));
+    else
+      return void fill(
+        root,
+        h(
+          "main",
+          { class: "centre" },
+          outside(),
+          failed(error, () => open()),
+        ),
+      );
   }
   useToken(session.csrf_token ?? null);
   document.title = t("app.title");
-  if (!session.is_configured) fill(root, drawNotConfigured(outside(), () => open()));
-  else if (!session.is_signed_in) fill(root, drawSignIn(outside(), said, (next) => signedIn(next)));
+  if (!session.is_configured)
+    fill(
+      root,
+      drawNotConfigured(outside(), () => open()),
+    );
+  else if (!session.is_signed_in)
+    fill(
+      root,
+      drawSignIn(outside(), said, (next) => signedIn(next)),
+    );
   else signedIn(session);
 }
 
@@ -93,7 +110,12 @@ function languageSelect() {
 function themeSelect() {
   return select(
     THEMES.map((id) => ({ id, label: t(`theme.${id}`) })),
-    { value: theme(), "aria-label": t("app.theme"), class: "compact theme", on: { change: (event) => setTheme(event.target.value) } },
+    {
+      value: theme(),
+      "aria-label": t("app.theme"),
+      class: "compact theme",
+      on: { change: (event) => setTheme(event.target.value) },
+    },
   );
 }
 
@@ -125,7 +147,12 @@ function drawShell() {
     "nav",
     { class: "tabbar", "aria-label": t("app.navigation") },
     ON_PHONE.map(link),
-    h("button", { type: "button", on: { click: openMore }, data: { more: "" } }, icon("more"), h("span", {}, t("nav.more"))),
+    h(
+      "button",
+      { type: "button", on: { click: openMore }, data: { more: "" } },
+      icon("more"),
+      h("span", {}, t("nav.more")),
+    ),
   );
   const top = h("header", { class: "top" }, brand());
   const offline = h("div", { class: "offline", role: "status" });
@@ -153,14 +180,27 @@ function openMore() {
     (close) => ({
       body: [
         append(
-          h("nav", { class: "sheet", "aria-label": t("nav.more"), on: { click: (event) => event.target.closest("a") && close() } }),
-          Object.keys(VIEWS).filter((name) => !ON_PHONE.includes(name)).map(link),
+          h("nav", {
+            class: "sheet",
+            "aria-label": t("nav.more"),
+            on: { click: (event) => event.target.closest("a") && close() },
+          }),
+          Object.keys(VIEWS)
+            .filter((name) => !ON_PHONE.includes(name))
+            .map(link),
         ),
         h("div", { class: "sheet-foot" }, languageSelect(), themeSelect()),
       ],
       actions: [
         h("span", { class: "version" }, t("app.version", { version: session.version ?? "" })),
-        button({ label: t("app.sign_out"), glyph: "signout", onClick: () => { close(); signOut(); } }),
+        button({
+          label: t("app.sign_out"),
+          glyph: "signout",
+          onClick: () => {
+            close();
+            signOut();
+          },
+        }),
       ],
     }),
     { className: "bottom" },

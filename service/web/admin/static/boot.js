@@ -1,4 +1,5 @@
-/* Before the first paint: the theme that was chosen here, if one was. Only preferences are kept in this browser. */
+/* Before the first paint: the theme that was chosen here, if one was. Only preferences are kept in this
+ * browser. */
 (function () {
   "use strict";
   try {

@@ -1,4 +1,5 @@
-/* Charts over time as SVG. Each has its words: a summary, a value read out under the arrow keys, and a table. */
+/* Charts over time as SVG. Each has its words: a summary, a value read out under the arrow keys, and a
+ * table. */
 
 import { fill, h, newId, svg } from "./dom.js";
 import { t } from "./i18n.js";
@@ -17,13 +18,15 @@ export function niceTop(value) {
   return [1, 2, 3, 4, 5, 6, 8, 10].map((step) => step * power).find((top) => top >= value * 0.999);
 }
 
-/** `series`: [{key, label, tone, shape: "bar" | "line"}]; bars are stacked. `points`: [{time, <key>: number | null}].
- *  `show` makes words of a value, `total` the number in the head, `label(time)` the point's name. */
+/** `series`: [{key, label, tone, shape: "bar" | "line"}]; bars are stacked. `points`: [{time, <key>: number
+ *  | null}]. `show` makes words of a value, `total` is the number in the head, `label(time)` a point's
+ *  name. */
 export function timeChart({ title, total, series, points, show, stepS, label }) {
   const state = { at: null, isTable: false };
   const head = h("span", { class: "chart-total" }, total);
   const id = newId("chart");
-  const name = label ?? ((time) => (stepS >= 86_400 ? shortDay(time) : stepS >= 900 ? dayAndClock(time) : clock(time)));
+  const name =
+    label ?? ((time) => (stepS >= 86_400 ? shortDay(time) : stepS >= 900 ? dayAndClock(time) : clock(time)));
   const plot = h("div", { class: "plot", tabindex: 0, role: "img", data: { focus: title } });
   const tip = h("div", { class: "tip", hidden: true, "aria-hidden": "true" });
   const said = h("div", { class: "sr", "aria-live": "polite" });
@@ -51,8 +54,18 @@ export function timeChart({ title, total, series, points, show, stepS, label }) 
     draw();
     tip.hidden = index === null;
     if (index === null) return;
-    fill(tip, h("strong", {}, name(points[index].time)), series.map((one) =>
-      h("div", {}, h("span", { class: `swatch ${one.tone}` }), `${one.label}: ${show(points[index][one.key])}`)));
+    fill(
+      tip,
+      h("strong", {}, name(points[index].time)),
+      series.map((one) =>
+        h(
+          "div",
+          {},
+          h("span", { class: `swatch ${one.tone}` }),
+          `${one.label}: ${show(points[index][one.key])}`,
+        ),
+      ),
+    );
     const { left } = scaleOf(series, points, show);
     const x = left + ((index + 0.5) / points.length) * (plot.clientWidth - left - MARGIN.right);
     const isRight = x > plot.clientWidth / 2;
@@ -76,7 +89,10 @@ export function timeChart({ title, total, series, points, show, stepS, label }) 
     event.preventDefault();
     point(to === null ? null : Math.max(0, Math.min(last, to)));
     if (state.at === null) return;
-    said.textContent = [name(points[state.at].time), ...series.map((one) => `${one.label}: ${show(points[state.at][one.key])}`)].join(", ");
+    said.textContent = [
+      name(points[state.at].time),
+      ...series.map((one) => `${one.label}: ${show(points[state.at][one.key])}`),
+    ].join(", ");
   });
   new ResizeObserver(draw).observe(plot);
   const tell = () => plot.setAttribute("aria-label", summary(title, series, points, show, name));
@@ -91,7 +107,8 @@ export function timeChart({ title, total, series, points, show, stepS, label }) 
       h(
         "div",
         { class: "legend" },
-        series.length > 1 && series.map((one) => h("span", {}, h("span", { class: `swatch ${one.tone}` }), one.label)),
+        series.length > 1 &&
+          series.map((one) => h("span", {}, h("span", { class: `swatch ${one.tone}` }), one.label)),
         toggle,
       ),
     ),
@@ -114,7 +131,11 @@ function scaleOf(series, points, show) {
   const bars = series.filter((one) => one.shape === "bar");
   const lines = series.filter((one) => one.shape === "line");
   const tops = points.map((each) =>
-    Math.max(bars.reduce((sum, one) => sum + (each[one.key] ?? 0), 0), ...lines.map((one) => each[one.key] ?? 0)));
+    Math.max(
+      bars.reduce((sum, one) => sum + (each[one.key] ?? 0), 0),
+      ...lines.map((one) => each[one.key] ?? 0),
+    ),
+  );
   const top = niceTop(Math.max(0, ...tops));
   const letters = Math.max(...[0, top / 2, top].map((value) => show(value, true).length));
   return { top, left: Math.max(36, letters * LETTER + 10) };
@@ -129,7 +150,8 @@ function drawing({ width, series, points, show, name, at }) {
   const x = (index) => left + index * slot;
   const y = (value) => MARGIN.top + inner.height * (1 - value / top);
   const parts = [...gridOf({ top, y, left, width, show }), ...timesOf({ points, x, slot, name })];
-  if (at !== null) parts.push(svg("rect", { class: "here", x: x(at), y: MARGIN.top, width: slot, height: inner.height }));
+  if (at !== null)
+    parts.push(svg("rect", { class: "here", x: x(at), y: MARGIN.top, width: slot, height: inner.height }));
   points.forEach((each, index) => {
     let from = 0;
     for (const one of bars) {
@@ -144,7 +166,13 @@ function drawing({ width, series, points, show, name, at }) {
 
 function gridOf({ top, y, left, width, show }) {
   return [0, top / 2, top].flatMap((value) => [
-    svg("line", { class: value === 0 ? "axis" : "grid", x1: left, x2: width - MARGIN.right, y1: y(value), y2: y(value) }),
+    svg("line", {
+      class: value === 0 ? "axis" : "grid",
+      x1: left,
+      x2: width - MARGIN.right,
+      y1: y(value),
+      y2: y(value),
+    }),
     svg("text", { class: "tick", x: left - 6, y: y(value) + 4, "text-anchor": "end" }, show(value, true)),
   ]);
 }
@@ -157,13 +185,32 @@ function timesOf({ points, x, slot, name }) {
   const isWide = slot > MOST_BAR * 1.3;
   return points.flatMap((each, index) =>
     index % every === 0 && (isWide || index === 0 || x(index) + 70 < x(0) + width)
-      ? [svg("text", { class: "tick", x: x(index) + (isWide ? slot / 2 : 0), y: HEIGHT - 5, "text-anchor": isWide ? "middle" : "start" }, name(each.time))]
-      : []);
+      ? [
+          svg(
+            "text",
+            {
+              class: "tick",
+              x: x(index) + (isWide ? slot / 2 : 0),
+              y: HEIGHT - 5,
+              "text-anchor": isWide ? "middle" : "start",
+            },
+            name(each.time),
+          ),
+        ]
+      : [],
+  );
 }
 
 function barOf({ one, x, slot, from, to }) {
   const gap = slot > MOST_BAR * 1.3 ? (slot - MOST_BAR) / 2 : slot > 4 ? 1 : 0.25;
-  return svg("rect", { class: `bar ${one.tone}`, x: x + gap, y: to, width: Math.max(0.5, slot - 2 * gap), height: Math.max(0.75, from - to), rx: slot > 8 ? 2 : 0 });
+  return svg("rect", {
+    class: `bar ${one.tone}`,
+    x: x + gap,
+    y: to,
+    width: Math.max(0.5, slot - 2 * gap),
+    height: Math.max(0.75, from - to),
+    rx: slot > 8 ? 2 : 0,
+  });
 }
 
 /** Slots without a value are gaps; a value between two gaps is a dot. */
@@ -175,18 +222,28 @@ function lineOf({ one, points, x, y }) {
     if (!runs.length) runs.push([]);
     runs.at(-1).push([x(index), y(value)]);
   });
-  return runs.filter((run) => run.length).map((run) =>
-    run.length === 1
-      ? svg("circle", { class: `mark ${one.tone}`, cx: run[0][0], cy: run[0][1], r: 2.5 })
-      : svg("path", { class: `line ${one.tone}`, d: `M${run.map(([px, py]) => `${px.toFixed(1)} ${py.toFixed(1)}`).join("L")}` }));
+  return runs
+    .filter((run) => run.length)
+    .map((run) =>
+      run.length === 1
+        ? svg("circle", { class: `mark ${one.tone}`, cx: run[0][0], cy: run[0][1], r: 2.5 })
+        : svg("path", {
+            class: `line ${one.tone}`,
+            d: `M${run.map(([px, py]) => `${px.toFixed(1)} ${py.toFixed(1)}`).join("L")}`,
+          }),
+    );
 }
 
 function summary(title, series, points, show, name) {
   const texts = series.map((one) => {
-    const values = points.map((each) => each[one.key]).filter((value) => value !== null && value !== undefined);
+    const values = points
+      .map((each) => each[one.key])
+      .filter((value) => value !== null && value !== undefined);
     const most = values.length ? Math.max(...values) : 0;
     const when = points.find((each) => each[one.key] === most);
-    return most > 0 ? t("chart.most", { label: one.label, value: show(most), when: name(when.time) }) : t("chart.nothing", { label: one.label });
+    return most > 0
+      ? t("chart.most", { label: one.label, value: show(most), when: name(when.time) })
+      : t("chart.nothing", { label: one.label });
   });
   return `${title}. ${texts.join(" ")} ${t("chart.keys")}`;
 }
@@ -200,10 +257,30 @@ function tableOf(title, series, points, show, name) {
       "table",
       {},
       h("caption", { class: "sr" }, title),
-      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("chart.time")), series.map((one) => h("th", { scope: "col", class: "number" }, one.label)))),
-      h("tbody", {}, rows.length
-        ? rows.map((each) => h("tr", {}, h("th", { scope: "row" }, name(each.time)), series.map((one) => h("td", { class: "number" }, show(each[one.key])))))
-        : h("tr", {}, h("td", { colspan: series.length + 1 }, t("chart.no_values")))),
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          h("th", { scope: "col" }, t("chart.time")),
+          series.map((one) => h("th", { scope: "col", class: "number" }, one.label)),
+        ),
+      ),
+      h(
+        "tbody",
+        {},
+        rows.length
+          ? rows.map((each) =>
+              h(
+                "tr",
+                {},
+                h("th", { scope: "row" }, name(each.time)),
+                series.map((one) => h("td", { class: "number" }, show(each[one.key]))),
+              ),
+            )
+          : h("tr", {}, h("td", { colspan: series.length + 1 }, t("chart.no_values"))),
+      ),
     ),
   );
 }

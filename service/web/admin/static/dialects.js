@@ -1,15 +1,29 @@
 /* One conversation in three dialects: the request's body, and the answer out of events or out of one body.
  *
- * turns: {role: "user", text} | {role: "assistant", text, reasoning, signature, calls} | {role: "results", results}
+ * turns: {role: "user", text} | {role: "assistant", text, reasoning, signature, calls}
+ *        | {role: "results", results}
  * call: {id, name, arguments (JSON text)}; result: {id, text}
- * options: {model, system, isStreaming, isThinking, maxTokens, temperature, tools: [{name, description, parameters}]} */
+ * options: {model, system, isStreaming, isThinking, maxTokens, temperature,
+ *           tools: [{name, description, parameters}]} */
 
 export function newAnswer() {
-  return { role: "assistant", text: "", reasoning: "", signature: "", calls: [], usage: null, finish: null, error: null };
+  return {
+    role: "assistant",
+    text: "",
+    reasoning: "",
+    signature: "",
+    calls: [],
+    usage: null,
+    finish: null,
+    error: null,
+  };
 }
 
-const set = (values) => Object.fromEntries(Object.entries(values).filter(([, value]) => value !== null && value !== undefined && value !== ""));
-const errorOf = (error) => (typeof error === "string" ? error : error?.message ?? JSON.stringify(error));
+const set = (values) =>
+  Object.fromEntries(
+    Object.entries(values).filter(([, value]) => value !== null && value !== undefined && value !== ""),
+  );
+const errorOf = (error) => (typeof error === "string" ? error : (error?.message ?? JSON.stringify(error)));
 const objectOf = (text) => {
   try {
     const value = JSON.parse(text || "{}");
@@ -27,14 +41,24 @@ const chat = {
     const messages = o.system ? [{ role: "system", content: o.system }] : [];
     for (const turn of turns) {
       if (turn.role === "user") messages.push({ role: "user", content: turn.text });
-      else if (turn.role === "results") for (const one of turn.results) messages.push({ role: "tool", tool_call_id: one.id, content: one.text });
+      else if (turn.role === "results")
+        for (const one of turn.results)
+          messages.push({ role: "tool", tool_call_id: one.id, content: one.text });
       else {
-        messages.push(set({
-          role: "assistant",
-          content: turn.text || (turn.calls.length ? null : ""),
-          reasoning_content: turn.reasoning,
-          tool_calls: turn.calls.length ? turn.calls.map(({ id, name, arguments: text }) => ({ id, type: "function", function: { name, arguments: text } })) : null,
-        }));
+        messages.push(
+          set({
+            role: "assistant",
+            content: turn.text || (turn.calls.length ? null : ""),
+            reasoning_content: turn.reasoning,
+            tool_calls: turn.calls.length
+              ? turn.calls.map(({ id, name, arguments: text }) => ({
+                  id,
+                  type: "function",
+                  function: { name, arguments: text },
+                }))
+              : null,
+          }),
+        );
       }
     }
     return {
@@ -82,10 +106,13 @@ const responses = {
     const input = [];
     for (const turn of turns) {
       if (turn.role === "user") input.push({ role: "user", content: turn.text });
-      else if (turn.role === "results") for (const one of turn.results) input.push({ type: "function_call_output", call_id: one.id, output: one.text });
+      else if (turn.role === "results")
+        for (const one of turn.results)
+          input.push({ type: "function_call_output", call_id: one.id, output: one.text });
       else {
         if (turn.text) input.push({ role: "assistant", content: turn.text });
-        for (const call of turn.calls) input.push({ type: "function_call", call_id: call.id, name: call.name, arguments: call.arguments });
+        for (const call of turn.calls)
+          input.push({ type: "function_call", call_id: call.id, name: call.name, arguments: call.arguments });
       }
     }
     return {
@@ -102,21 +129,30 @@ const responses = {
   feed(answer, body) {
     const kind = body.type ?? "";
     if (kind === "response.output_text.delta") answer.text += body.delta;
-    else if (kind === "response.reasoning_text.delta" || kind === "response.reasoning_summary_text.delta") answer.reasoning += body.delta;
+    else if (kind === "response.reasoning_text.delta" || kind === "response.reasoning_summary_text.delta")
+      answer.reasoning += body.delta;
     else if (kind === "response.output_item.added" && body.item?.type === "function_call") {
-      answer.calls.push({ item: body.item.id, id: body.item.call_id, name: body.item.name, arguments: body.item.arguments ?? "" });
+      answer.calls.push({
+        item: body.item.id,
+        id: body.item.call_id,
+        name: body.item.name,
+        arguments: body.item.arguments ?? "",
+      });
     } else if (kind === "response.function_call_arguments.delta") {
       const call = answer.calls.find((one) => one.item === body.item_id);
       if (call) call.arguments += body.delta;
     } else if (kind === "error") answer.error = errorOf(body.error ?? body);
-    else if (body.response && /^response\.(completed|incomplete|failed)$/.test(kind)) ended(answer, body.response);
+    else if (body.response && /^response\.(completed|incomplete|failed)$/.test(kind))
+      ended(answer, body.response);
   },
   whole(answer, body) {
     for (const item of body.output ?? []) {
-      if (item.type === "message") answer.text += (item.content ?? []).map((part) => part.text ?? part.refusal ?? "").join("");
-      else if (item.type === "function_call") answer.calls.push({ id: item.call_id, name: item.name, arguments: item.arguments });
+      if (item.type === "message")
+        answer.text += (item.content ?? []).map((part) => part.text ?? part.refusal ?? "").join("");
+      else if (item.type === "function_call")
+        answer.calls.push({ id: item.call_id, name: item.name, arguments: item.arguments });
       else if (item.type === "reasoning") {
-        const parts = item.content?.length ? item.content : item.summary ?? [];
+        const parts = item.content?.length ? item.content : (item.summary ?? []);
         answer.reasoning += parts.map((part) => part.text ?? "").join("\n");
       }
     }
@@ -144,11 +180,21 @@ const messages = {
   build(turns, o) {
     const list = turns.map((turn) => {
       if (turn.role === "user") return { role: "user", content: turn.text };
-      if (turn.role === "results") return { role: "user", content: turn.results.map((one) => ({ type: "tool_result", tool_use_id: one.id, content: one.text })) };
+      if (turn.role === "results")
+        return {
+          role: "user",
+          content: turn.results.map((one) => ({
+            type: "tool_result",
+            tool_use_id: one.id,
+            content: one.text,
+          })),
+        };
       const blocks = [];
-      if (turn.reasoning) blocks.push({ type: "thinking", thinking: turn.reasoning, signature: turn.signature });
+      if (turn.reasoning)
+        blocks.push({ type: "thinking", thinking: turn.reasoning, signature: turn.signature });
       if (turn.text) blocks.push({ type: "text", text: turn.text });
-      for (const call of turn.calls) blocks.push({ type: "tool_use", id: call.id, name: call.name, input: objectOf(call.arguments) });
+      for (const call of turn.calls)
+        blocks.push({ type: "tool_use", id: call.id, name: call.name, input: objectOf(call.arguments) });
       return { role: "assistant", content: blocks };
     });
     return {
@@ -156,16 +202,28 @@ const messages = {
       max_tokens: o.maxTokens ?? 4096,
       ...set({ system: o.system }),
       messages: list,
-      ...(o.tools.length && { tools: o.tools.map(({ name, description, parameters }) => set({ name, description, input_schema: parameters })) }),
+      ...(o.tools.length && {
+        tools: o.tools.map(({ name, description, parameters }) =>
+          set({ name, description, input_schema: parameters }),
+        ),
+      }),
       ...set({ temperature: o.temperature }),
-      thinking: o.isThinking ? { type: "enabled", budget_tokens: Math.max(1024, Math.min(4096, (o.maxTokens ?? 4096) - 1)) } : { type: "disabled" },
+      thinking: o.isThinking
+        ? { type: "enabled", budget_tokens: Math.max(1024, Math.min(4096, (o.maxTokens ?? 4096) - 1)) }
+        : { type: "disabled" },
       ...(o.isStreaming && { stream: true }),
     };
   },
   feed(answer, body) {
     if (body.type === "message_start") messagesUsage(answer, body.message?.usage);
     else if (body.type === "content_block_start") {
-      if (body.content_block?.type === "tool_use") answer.calls.push({ block: body.index, id: body.content_block.id, name: body.content_block.name, arguments: "" });
+      if (body.content_block?.type === "tool_use")
+        answer.calls.push({
+          block: body.index,
+          id: body.content_block.id,
+          name: body.content_block.name,
+          arguments: "",
+        });
       else answer.text += body.content_block?.text ?? "";
     } else if (body.type === "content_block_delta") {
       const { delta } = body;
@@ -185,20 +243,25 @@ const messages = {
       else if (block.type === "thinking") {
         answer.reasoning += block.thinking;
         answer.signature += block.signature ?? "";
-      } else if (block.type === "tool_use") answer.calls.push({ id: block.id, name: block.name, arguments: JSON.stringify(block.input) });
+      } else if (block.type === "tool_use")
+        answer.calls.push({ id: block.id, name: block.name, arguments: JSON.stringify(block.input) });
     }
     answer.finish = body.stop_reason;
     messagesUsage(answer, body.usage);
   },
 };
 
-/** Anthropic counts cached input beside the rest; here the input is the whole of it, as in the other dialects. */
+/** Anthropic counts cached input beside the rest; here the input is the whole of it, as in the other
+ *  dialects. */
 function messagesUsage(answer, usage) {
   if (!usage) return;
   const before = answer.usage ?? { input: 0, output: 0, cached: 0, reasoning: 0 };
   const cached = usage.cache_read_input_tokens ?? before.cached;
   answer.usage = {
-    input: usage.input_tokens === undefined ? before.input : usage.input_tokens + cached + (usage.cache_creation_input_tokens ?? 0),
+    input:
+      usage.input_tokens === undefined
+        ? before.input
+        : usage.input_tokens + cached + (usage.cache_creation_input_tokens ?? 0),
     output: usage.output_tokens ?? before.output,
     cached,
     reasoning: before.reasoning,
@@ -219,7 +282,12 @@ export function readTools(text, say) {
   if (!Array.isArray(list)) throw new RangeError(say("playground.tools_no_list"));
   return list.map((each, index) => {
     const tool = each?.function ?? each;
-    if (typeof tool?.name !== "string" || !tool.name) throw new RangeError(say("playground.tools_no_name", { n: index + 1 }));
-    return set({ name: tool.name, description: tool.description, parameters: tool.parameters ?? tool.input_schema ?? { type: "object", properties: {} } });
+    if (typeof tool?.name !== "string" || !tool.name)
+      throw new RangeError(say("playground.tools_no_name", { n: index + 1 }));
+    return set({
+      name: tool.name,
+      description: tool.description,
+      parameters: tool.parameters ?? tool.input_schema ?? { type: "object", properties: {} },
+    });
   });
 }

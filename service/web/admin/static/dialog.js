@@ -1,4 +1,5 @@
-/* Dialogs and short notices. `<dialog>` keeps the focus inside, closes on Escape, and gives the focus back. */
+/* Dialogs and short notices. `<dialog>` keeps the focus inside, closes on Escape, and gives the focus
+ * back. */
 
 import { fill, h, newId } from "./dom.js";
 import { t } from "./i18n.js";
@@ -64,7 +65,9 @@ export function openDialog(title, build, { className = "" } = {}) {
 /** What stands where the opener stood, if the list behind the dialog was drawn anew. */
 function again(opener) {
   const name = opener?.dataset?.focus;
-  return (name && document.querySelector(`[data-focus="${CSS.escape(name)}"]`)) || document.querySelector("h1");
+  return (
+    (name && document.querySelector(`[data-focus="${CSS.escape(name)}"]`)) || document.querySelector("h1")
+  );
 }
 
 /** Asks before something is lost. `act` runs while the dialog is open, so that its failure is told there. */

@@ -3,7 +3,8 @@
 const SVG = "http://www.w3.org/2000/svg";
 const PROPERTIES = new Set(["value", "checked", "selected", "disabled", "open", "indeterminate"]);
 
-/** An element. `props`: attributes; `class`; `on` (event -> listener); `data` (name -> value); null is left out. */
+/** An element. `props`: attributes; `class`; `on` (event -> listener); `data` (name -> value); null is left
+ *  out. */
 export function h(tag, props = {}, ...children) {
   return filled(document.createElement(tag), props, children);
 }
@@ -40,7 +41,9 @@ export function append(element, children) {
 
 /** The children of `element` become these. What had the focus has it again, if it carries `data-focus`. */
 export function fill(element, ...children) {
-  const focused = element.contains(document.activeElement) ? document.activeElement.dataset?.focus : undefined;
+  const focused = element.contains(document.activeElement)
+    ? document.activeElement.dataset?.focus
+    : undefined;
   element.replaceChildren();
   append(element, children);
   if (focused !== undefined) element.querySelector(`[data-focus="${CSS.escape(focused)}"]`)?.focus();

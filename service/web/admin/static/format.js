@@ -46,7 +46,9 @@ export function money(microUsd) {
 export function milliseconds(value) {
   if (isNone(value)) return NONE;
   if (value < 1000) return t("unit.ms", { n: integer(value) });
-  return t("unit.s", { n: format(Intl.NumberFormat, { maximumFractionDigits: value < 10_000 ? 2 : 1 }).format(value / 1000) });
+  return t("unit.s", {
+    n: format(Intl.NumberFormat, { maximumFractionDigits: value < 10_000 ? 2 : 1 }).format(value / 1000),
+  });
 }
 
 /** 75 -> "1 min 15 s"; the two largest units. */
@@ -80,7 +82,13 @@ export function relative(seconds, nowS = Date.now() / 1000) {
   const away = seconds - nowS;
   const apart = Math.abs(away);
   const [unit, length] =
-    apart < 60 ? ["second", 1] : apart < 3_600 ? ["minute", 60] : apart < 86_400 ? ["hour", 3_600] : ["day", 86_400];
+    apart < 60
+      ? ["second", 1]
+      : apart < 3_600
+        ? ["minute", 60]
+        : apart < 86_400
+          ? ["hour", 3_600]
+          : ["day", 86_400];
   return format(Intl.RelativeTimeFormat, { numeric: "auto" }).format(Math.round(away / length), unit);
 }
 
@@ -88,7 +96,9 @@ export function relative(seconds, nowS = Date.now() / 1000) {
 export function isoDay(text) {
   const at = Date.parse(`${text}T00:00:00Z`);
   if (Number.isNaN(at)) return text;
-  return format(Intl.DateTimeFormat, { month: "short", day: "numeric", timeZone: "UTC" }).format(new Date(at));
+  return format(Intl.DateTimeFormat, { month: "short", day: "numeric", timeZone: "UTC" }).format(
+    new Date(at),
+  );
 }
 
 /** A context size: 1,048,576 -> 1M, 131,072 -> 128K. */

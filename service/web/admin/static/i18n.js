@@ -41,7 +41,8 @@ export function t(key, values = {}) {
   return text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
 }
 
-/** The text of a word that the gateway chose from a closed set; the word itself where it is newer than this page. */
+/** The text of a word that the gateway chose from a closed set; the word itself where it is newer than this
+ *  page. */
 export function word(prefix, value) {
   const key = `${prefix}.${value}`;
   return texts[key] === undefined ? String(value) : t(key);

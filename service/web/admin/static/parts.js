@@ -7,7 +7,12 @@ import { icon } from "./icons.js";
 
 /** A button with an icon, a label, or both. Without a visible label `name` is what it is called. */
 export function button({ label, name, glyph, kind = "plain", focus, onClick, ...rest }) {
-  const props = { type: "button", class: `button ${kind}${label ? "" : " only-icon"}`, on: { click: onClick }, ...rest };
+  const props = {
+    type: "button",
+    class: `button ${kind}${label ? "" : " only-icon"}`,
+    on: { click: onClick },
+    ...rest,
+  };
   if (!label) Object.assign(props, { "aria-label": name, title: name });
   if (focus) props.data = { ...props.data, focus };
   return h("button", props, glyph && icon(glyph), label && h("span", {}, label));
@@ -25,7 +30,11 @@ export async function busy(element, action) {
 }
 
 const TONES = {
-  ready: "ok", half_open: "warn", cooling: "warn", quarantined: "bad", disabled: "idle",
+  ready: "ok",
+  half_open: "warn",
+  cooling: "warn",
+  quarantined: "bad",
+  disabled: "idle",
 };
 
 /** A dot and a word: no state is told by colour alone. */
@@ -39,7 +48,11 @@ export function stateBadge(state) {
 
 /** Text that counts down to an instant; `tick` keeps it true. */
 export function remaining(endS, key = "accounts.for_another") {
-  return h("span", { class: "remaining", data: { until: endS, key } }, untilText(endS, key, Date.now() / 1000));
+  return h(
+    "span",
+    { class: "remaining", data: { until: endS, key } },
+    untilText(endS, key, Date.now() / 1000),
+  );
 }
 
 function untilText(endS, key, nowS) {
@@ -102,9 +115,10 @@ export function messageOf(error) {
   return `${error.message ?? error}${param}`;
 }
 
-/** Loads and draws into `root`: loading, then what `draw` makes of the data, or the failure with a way to retry.
- *  Data that did not change is not drawn again, and of answers that overtake one another the last asked counts.
- *  With `onError` a failure after the first success leaves what is shown: the view tells of it elsewhere. */
+/** Loads and draws into `root`: loading, then what `draw` makes of the data, or the failure with a way to
+ *  retry. Data that did not change is not drawn again, and of answers that overtake one another the last
+ *  asked counts. With `onError` a failure after the first success leaves what is shown: the view tells of
+ *  it elsewhere. */
 export function loader(root, { load, draw, onError }) {
   let last = null;
   let isShown = false;
@@ -143,8 +157,9 @@ export function loader(root, { load, draw, onError }) {
   };
 }
 
-/** A table that becomes a list of cards on a phone. Columns: {label, cell(row), kind?: "number"|"actions"|"title"}.
- *  Roles are spelled out: some browsers forget a table's own once its boxes are blocks. */
+/** A table that becomes a list of cards on a phone. Columns: {label, cell(row), kind?:
+ *  "number"|"actions"|"title"}. Roles are spelled out: some browsers forget a table's own once its boxes
+ *  are blocks. */
 export function table({ caption, columns, rows, rowClass, foot }) {
   const cellOf = (column, content) =>
     h(
@@ -167,21 +182,58 @@ export function table({ caption, columns, rows, rowClass, foot }) {
       h(
         "thead",
         { role: "rowgroup" },
-        h("tr", { role: "row" }, columns.map((column) => headCell(column))),
+        h(
+          "tr",
+          { role: "row" },
+          columns.map((column) => headCell(column)),
+        ),
       ),
-      h("tbody", { role: "rowgroup" }, rows.map((row) =>
-        h("tr", { class: rowClass?.(row), role: "row" }, columns.map((column) => cellOf(column, column.cell(row)))))),
-      foot && h("tfoot", { role: "rowgroup" }, h("tr", { role: "row" }, columns.map((column, index) => cellOf(column, foot[index])))),
+      h(
+        "tbody",
+        { role: "rowgroup" },
+        rows.map((row) =>
+          h(
+            "tr",
+            { class: rowClass?.(row), role: "row" },
+            columns.map((column) => cellOf(column, column.cell(row))),
+          ),
+        ),
+      ),
+      foot &&
+        h(
+          "tfoot",
+          { role: "rowgroup" },
+          h(
+            "tr",
+            { role: "row" },
+            columns.map((column, index) => cellOf(column, foot[index])),
+          ),
+        ),
     ),
   );
 }
 
 function headCell(column) {
   const content =
-    column.kind === "actions" ? h("span", { class: "sr" }, column.label)
-    : column.onSort ? h("button", { type: "button", class: "sort", on: { click: column.onSort }, data: { focus: `sort-${column.label}` } }, column.label)
-    : column.label;
-  return h("th", { scope: "col", role: "columnheader", class: column.kind ?? "", "aria-sort": column.sorted ?? null }, content);
+    column.kind === "actions"
+      ? h("span", { class: "sr" }, column.label)
+      : column.onSort
+        ? h(
+            "button",
+            {
+              type: "button",
+              class: "sort",
+              on: { click: column.onSort },
+              data: { focus: `sort-${column.label}` },
+            },
+            column.label,
+          )
+        : column.label;
+  return h(
+    "th",
+    { scope: "col", role: "columnheader", class: column.kind ?? "", "aria-sort": column.sorted ?? null },
+    content,
+  );
 }
 
 /** A labelled control. `control` gets the id; a hint and an error are tied to it. */
@@ -236,7 +288,12 @@ export function segmented({ legend, name, options, value, onChange }) {
       const inputId = `${group}-${id}`;
       return [
         h("input", {
-          type: "radio", id: inputId, name: group, value: id, checked: id === value, on: { change: () => onChange(id) },
+          type: "radio",
+          id: inputId,
+          name: group,
+          value: id,
+          checked: id === value,
+          on: { change: () => onChange(id) },
         }),
         h("label", { for: inputId }, label),
       ];
@@ -245,7 +302,12 @@ export function segmented({ legend, name, options, value, onChange }) {
 }
 
 export function checkbox(label, { checked = false, onChange, ...props } = {}) {
-  const control = h("input", { type: "checkbox", checked, on: { change: () => onChange?.(control.checked) }, ...props });
+  const control = h("input", {
+    type: "checkbox",
+    checked,
+    on: { change: () => onChange?.(control.checked) },
+    ...props,
+  });
   return append(h("label", { class: "check" }), [control, h("span", {}, label)]);
 }
 
@@ -275,7 +337,8 @@ export function copyable(text, name, { secret = false } = {}) {
   return h("div", { class: "copyable" }, h("pre", {}, code), control, say);
 }
 
-/** The clipboard is there over https and on localhost; elsewhere the text is selected for the reader's own keys. */
+/** The clipboard is there over https and on localhost; elsewhere the text is selected for the reader's own
+ *  keys. */
 async function copy(text, element) {
   try {
     await navigator.clipboard.writeText(text);

@@ -1,5 +1,5 @@
-/* What a pasted credential is, found out in this tab before anything is sent. The server reads the same forms by
- * the same rules (service/core/pasted.py) and decides; tests hold the two to the same answers. */
+/* What a pasted credential is, found out in this tab before anything is sent. The server reads the same
+ * forms by the same rules (service/core/pasted.py) and decides; tests hold the two to the same answers. */
 
 export const MAX_CHARS = 64 * 1024;
 
@@ -36,11 +36,14 @@ export function recognise(raw) {
     const inQuery = QUERY_PH.exec(plain);
     if (inQuery) found.xiaomichatbot_ph = decoded(inQuery[1]);
   }
-  const missing = Object.keys(COOKIES).filter((name) => !(name in found)).map((name) => COOKIES[name][0]);
+  const missing = Object.keys(COOKIES)
+    .filter((name) => !(name in found))
+    .map((name) => COOKIES[name][0]);
   return { form: isCurl ? "curl" : "cookie", found, missing };
 }
 
-/** What the server is sent: a key or the three cookies, and nothing else of what was pasted. Null: not complete. */
+/** What the server is sent: a key or the three cookies, and nothing else of what was pasted. Null: not
+ *  complete. */
 export function credentialOf(text) {
   const here = recognise(text);
   if (here.key) return { api_key: here.key, ...(here.origin && { base_url: here.origin }) };

@@ -18,15 +18,27 @@ const CALLS = { chat: "chat.completions.create", responses: "responses.create", 
 const EXTRA = { chat: ["thinking"], responses: [], messages: [] };
 const READS = {
   chat: {
-    stream: ["for chunk in answer:", '    if chunk.choices:', '        print(chunk.choices[0].delta.content or "", end="", flush=True)'],
+    stream: [
+      "for chunk in answer:",
+      "    if chunk.choices:",
+      '        print(chunk.choices[0].delta.content or "", end="", flush=True)',
+    ],
     whole: ["print(answer.choices[0].message)"],
   },
   responses: {
-    stream: ["for event in answer:", '    if event.type == "response.output_text.delta":', '        print(event.delta, end="", flush=True)'],
+    stream: [
+      "for event in answer:",
+      '    if event.type == "response.output_text.delta":',
+      '        print(event.delta, end="", flush=True)',
+    ],
     whole: ["print(answer.output)"],
   },
   messages: {
-    stream: ["for event in answer:", '    if event.type == "content_block_delta" and event.delta.type == "text_delta":', '        print(event.delta.text, end="", flush=True)'],
+    stream: [
+      "for event in answer:",
+      '    if event.type == "content_block_delta" and event.delta.type == "text_delta":',
+      '        print(event.delta.text, end="", flush=True)',
+    ],
     whole: ["print(answer.content)"],
   },
 };
@@ -34,7 +46,9 @@ const READS = {
 export function asPython(origin, dialect, body) {
   const isAnthropic = dialect.id === "messages";
   const name = isAnthropic ? "Anthropic" : "OpenAI";
-  const extra = Object.fromEntries(EXTRA[dialect.id].filter((key) => key in body).map((key) => [key, body[key]]));
+  const extra = Object.fromEntries(
+    EXTRA[dialect.id].filter((key) => key in body).map((key) => [key, body[key]]),
+  );
   const own = Object.entries(body).filter(([key]) => !(key in extra));
   const values = Object.keys(extra).length ? [...own, ["extra_body", extra]] : own;
   return [
@@ -42,7 +56,10 @@ export function asPython(origin, dialect, body) {
     "",
     `from ${name.toLowerCase()} import ${name}`,
     "",
-    `client = ${name}(base_url=${python(isAnthropic ? origin : `${origin}/v1`)}, api_key=os.environ["MIMO_API_KEY"])`,
+    `client = ${name}(`,
+    `    base_url=${python(isAnthropic ? origin : `${origin}/v1`)},`,
+    '    api_key=os.environ["MIMO_API_KEY"],',
+    ")",
     `answer = client.${CALLS[dialect.id]}(`,
     ...values.map(([key, value]) => `    ${key}=${python(value, 1)},`),
     ")",

@@ -49,9 +49,11 @@ export default {
   "unit.d": "{n} d",
 
   "setup.title": "No admin key is set",
-  "setup.text": "This page stays closed until the gateway is started with an admin key. There is no default password.",
+  "setup.text":
+    "This page stays closed until the gateway is started with an admin key. There is no default password.",
   "setup.shell": "Set MIMO_ADMIN_KEY to a long random text and start the gateway again:",
-  "setup.hint": "With Docker or Kubernetes, pass MIMO_ADMIN_KEY as an environment variable from a secret. Keep the key: you sign in with it here, and scripts send it as a bearer token.",
+  "setup.hint":
+    "With Docker or Kubernetes, pass MIMO_ADMIN_KEY as an environment variable from a secret. Keep the key: you sign in with it here, and scripts send it as a bearer token.",
 
   "signin.title": "Sign in",
   "signin.key": "Admin key",
@@ -71,7 +73,10 @@ export default {
   "overview.stale": "Not refreshed since {time}",
   "overview.paused": "Paused",
   "overview.well": "All is well",
-  "overview.quarantined": { one: "{count} account is quarantined and needs you", other: "{count} accounts are quarantined and need you" },
+  "overview.quarantined": {
+    one: "{count} account is quarantined and needs you",
+    other: "{count} accounts are quarantined and need you",
+  },
   "overview.degraded": "Something needs attention",
   "overview.charts": "Charts",
   "overview.health": "Health",
@@ -171,7 +176,8 @@ export default {
   "accounts.test_failed": "{name} does not work: {what}",
   "accounts.edit": "Edit",
   "accounts.edit_title": "Limits of {name}",
-  "accounts.override": "This account stands in the configuration file. What is set here overrides it on every worker.",
+  "accounts.override":
+    "This account stands in the configuration file. What is set here overrides it on every worker.",
   "accounts.changed": "changed here",
   "accounts.renew": "New credential",
   "accounts.renew_studio": "When the session has ended: a Cookie header or a copied cURL command.",
@@ -185,7 +191,8 @@ export default {
   "accounts.was_disabled": "{name} is disabled",
   "accounts.remove": "Remove",
   "accounts.remove_title": "Remove {name}?",
-  "accounts.remove_text": "Its credentials are deleted. Requests that run with it are finished; no new one starts.",
+  "accounts.remove_text":
+    "Its credentials are deleted. Requests that run with it are finished; no new one starts.",
   "accounts.was_removed": "{name} is removed",
 
   "add.title": "Add an account",
@@ -198,7 +205,8 @@ export default {
   "add.cookie": "Cookie header",
   "add.cookie_hint": "From a chat request of the studio: network tab, request headers, Cookie.",
   "add.curl": "Copied cURL command",
-  "add.curl_hint": "In the network tab, right-click a chat request of the studio and choose “Copy as cURL”. Only the three cookies that are needed leave this tab.",
+  "add.curl_hint":
+    "In the network tab, right-click a chat request of the studio and choose “Copy as cURL”. Only the three cookies that are needed leave this tab.",
   "add.name": "Name",
   "add.name_hint": "Letters, digits, dots and hyphens. Left empty, one is chosen.",
   "add.base_url": "Base URL",

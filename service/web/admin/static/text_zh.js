@@ -51,7 +51,8 @@ export default {
   "setup.title": "尚未设置管理密钥",
   "setup.text": "网关以管理密钥启动之前，本页保持关闭。没有默认密码。",
   "setup.shell": "把 MIMO_ADMIN_KEY 设为一段足够长的随机文本，然后重新启动网关：",
-  "setup.hint": "使用 Docker 或 Kubernetes 时，请从 Secret 以环境变量 MIMO_ADMIN_KEY 传入。请保管好它：在此登录要用它，脚本则以 Bearer 令牌发送它。",
+  "setup.hint":
+    "使用 Docker 或 Kubernetes 时，请从 Secret 以环境变量 MIMO_ADMIN_KEY 传入。请保管好它：在此登录要用它，脚本则以 Bearer 令牌发送它。",
 
   "signin.title": "登录",
   "signin.key": "管理密钥",
@@ -198,7 +199,8 @@ export default {
   "add.cookie": "Cookie 请求头",
   "add.cookie_hint": "取自 Studio 的聊天请求：网络面板 → 请求标头 → Cookie。",
   "add.curl": "复制的 cURL 命令",
-  "add.curl_hint": "在网络面板中右键点击 Studio 的聊天请求，选择“复制为 cURL”。只有所需的三个 Cookie 会离开此页面。",
+  "add.curl_hint":
+    "在网络面板中右键点击 Studio 的聊天请求，选择“复制为 cURL”。只有所需的三个 Cookie 会离开此页面。",
   "add.name": "名称",
   "add.name_hint": "字母、数字、点和连字符。留空则自动选取。",
   "add.base_url": "基础地址",

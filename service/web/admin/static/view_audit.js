@@ -20,10 +20,22 @@ export function mount(root) {
         limit = Math.min(MOST, limit * 4);
         view.refresh();
       };
-      return [list(entries), entries.length >= limit && limit < MOST && h("p", { class: "more" }, button({ label: t("audit.more"), focus: "more", onClick: more }))];
+      return [
+        list(entries),
+        entries.length >= limit &&
+          limit < MOST &&
+          h("p", { class: "more" }, button({ label: t("audit.more"), focus: "more", onClick: more })),
+      ];
     },
   });
-  root.append(head(t("nav.audit"), t("audit.hint"), button({ label: t("common.refresh"), glyph: "refresh", onClick: view.refresh })), body);
+  root.append(
+    head(
+      t("nav.audit"),
+      t("audit.hint"),
+      button({ label: t("common.refresh"), glyph: "refresh", onClick: view.refresh }),
+    ),
+    body,
+  );
   view.refresh();
   return view.stop;
 }
@@ -33,11 +45,18 @@ function list(entries) {
     caption: t("nav.audit"),
     rows: entries,
     columns: [
-      { label: t("audit.time"), kind: "title", cell: ({ time }) => [h("span", {}, dateTime(time)), h("div", { class: "sub" }, relative(time))] },
+      {
+        label: t("audit.time"),
+        kind: "title",
+        cell: ({ time }) => [h("span", {}, dateTime(time)), h("div", { class: "sub" }, relative(time))],
+      },
       { label: t("audit.who"), cell: ({ who }) => h("code", {}, who) },
       { label: t("audit.action"), cell: ({ action }) => word("action", action) },
       { label: t("audit.target"), cell: ({ target }) => h("span", { class: "wrap" }, target || "–") },
-      { label: t("audit.detail"), cell: ({ detail }) => h("span", { class: "wrap small" }, detailOf(detail)) },
+      {
+        label: t("audit.detail"),
+        cell: ({ detail }) => h("span", { class: "wrap small" }, detailOf(detail)),
+      },
     ],
   });
 }
@@ -45,5 +64,9 @@ function list(entries) {
 function detailOf(detail) {
   if (detail === null || detail === undefined || detail === "") return "–";
   if (typeof detail !== "object") return String(detail);
-  return Object.entries(detail).map(([name, value]) => `${name}: ${typeof value === "object" ? JSON.stringify(value) : value}`).join(", ") || "–";
+  return (
+    Object.entries(detail)
+      .map(([name, value]) => `${name}: ${typeof value === "object" ? JSON.stringify(value) : value}`)
+      .join(", ") || "–"
+  );
 }

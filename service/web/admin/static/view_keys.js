@@ -8,19 +8,41 @@ import { day, money, short } from "./format.js";
 import { changed, limitFields } from "./limits.js";
 import { button, copyable, empty, field, head, input, loader, table } from "./parts.js";
 
-const LIMITS = ["requests_per_minute", "tokens_per_minute", "max_concurrency", "budget_usd", "models", "web_search", "loop_guard"];
+const LIMITS = [
+  "requests_per_minute",
+  "tokens_per_minute",
+  "max_concurrency",
+  "budget_usd",
+  "models",
+  "web_search",
+  "loop_guard",
+];
 const path = (key) => `/keys/${encodeURIComponent(key.id)}`;
 
 export function mount(root) {
   const body = h("div", {});
   const view = loader(body, {
     load: () => api.get("/keys"),
-    draw: ({ keys }) => (keys.length ? list(keys, view.refresh) : empty(t("keys.none"), t("keys.none_hint"), createButton("empty"))),
+    draw: ({ keys }) =>
+      keys.length
+        ? list(keys, view.refresh)
+        : empty(t("keys.none"), t("keys.none_hint"), createButton("empty")),
   });
   const createButton = (place) =>
-    button({ label: t("keys.create"), glyph: "plus", kind: "primary", focus: `create-${place}`, onClick: async () => (await create()) && view.refresh() });
+    button({
+      label: t("keys.create"),
+      glyph: "plus",
+      kind: "primary",
+      focus: `create-${place}`,
+      onClick: async () => (await create()) && view.refresh(),
+    });
   root.append(
-    head(t("nav.keys"), t("keys.hint"), button({ name: t("common.refresh"), glyph: "refresh", kind: "quiet", onClick: view.refresh }), createButton("head")),
+    head(
+      t("nav.keys"),
+      t("keys.hint"),
+      button({ name: t("common.refresh"), glyph: "refresh", kind: "quiet", onClick: view.refresh }),
+      createButton("head"),
+    ),
     body,
   );
   view.refresh();
@@ -36,8 +58,18 @@ function list(keys, refresh) {
       { label: t("keys.limits"), cell: limitsOf },
       { label: t("keys.budget"), cell: budgetOf },
       { label: t("keys.requests"), kind: "number", cell: ({ used }) => short(used?.requests) },
-      { label: t("keys.tokens"), kind: "number", cell: ({ used }) => [short(used?.input_tokens), h("div", { class: "sub" }, t("keys.out", { n: short(used?.output_tokens) }))] },
-      { label: t("keys.created"), cell: (key) => (key.created_at ? day(key.created_at) : h("span", { class: "hint" }, "–")) },
+      {
+        label: t("keys.tokens"),
+        kind: "number",
+        cell: ({ used }) => [
+          short(used?.input_tokens),
+          h("div", { class: "sub" }, t("keys.out", { n: short(used?.output_tokens) })),
+        ],
+      },
+      {
+        label: t("keys.created"),
+        cell: (key) => (key.created_at ? day(key.created_at) : h("span", { class: "hint" }, "–")),
+      },
       { label: t("common.actions"), kind: "actions", cell: (key) => actionsOf(key, refresh) },
     ],
   });
@@ -46,7 +78,8 @@ function list(keys, refresh) {
 function nameOf(key) {
   return [
     h("strong", {}, key.name),
-    key.source === "config" && h("span", { class: "tag", title: t("keys.from_config_hint") }, t("accounts.from_config")),
+    key.source === "config" &&
+      h("span", { class: "tag", title: t("keys.from_config_hint") }, t("accounts.from_config")),
     key.shown && h("div", {}, h("code", { class: "sub" }, key.shown)),
   ];
 }
@@ -59,15 +92,20 @@ function limitsOf(key) {
     isSet(key.max_concurrency) && t("limit.at_once", { n: short(key.max_concurrency) }),
   ].filter(Boolean);
   return [
-    parts.length ? parts.map((part) => h("div", { class: "limits" }, part)) : h("span", { class: "hint" }, t("limit.none")),
+    parts.length
+      ? parts.map((part) => h("div", { class: "limits" }, part))
+      : h("span", { class: "hint" }, t("limit.none")),
     key.models?.length > 0 && h("div", { class: "sub wrap" }, key.models.join(", ")),
   ];
 }
 
-/** The cost is this month's, the budget is for the key's whole life: no share of one in the other is shown. */
+/** The cost is this month's, the budget is for the key's whole life: neither is a share of the other. */
 function budgetOf(key) {
   const hasBudget = key.budget_usd !== null && key.budget_usd !== undefined;
-  return [money(key.used?.cost_micro_usd ?? 0), hasBudget && h("div", { class: "sub" }, t("keys.of_budget", { budget: money(key.budget_usd * 1e6) }))];
+  return [
+    money(key.used?.cost_micro_usd ?? 0),
+    hasBudget && h("div", { class: "sub" }, t("keys.of_budget", { budget: money(key.budget_usd * 1e6) })),
+  ];
 }
 
 function actionsOf(key, refresh) {
@@ -75,8 +113,24 @@ function actionsOf(key, refresh) {
   return h(
     "div",
     { class: "row-actions" },
-    button({ label: t("keys.edit"), "aria-label": `${t("keys.edit")}: ${key.name}`, title: t("keys.edit"), glyph: "edit", kind: "quiet only-icon", focus: `edit ${key.id}`, onClick: async () => (await edit(key)) && refresh() }),
-    button({ label: t("keys.revoke"), "aria-label": `${t("keys.revoke")}: ${key.name}`, title: t("keys.revoke"), glyph: "trash", kind: "quiet only-icon danger-text", focus: `trash ${key.id}`, onClick: async () => (await revoke(key)) && refresh() }),
+    button({
+      label: t("keys.edit"),
+      "aria-label": `${t("keys.edit")}: ${key.name}`,
+      title: t("keys.edit"),
+      glyph: "edit",
+      kind: "quiet only-icon",
+      focus: `edit ${key.id}`,
+      onClick: async () => (await edit(key)) && refresh(),
+    }),
+    button({
+      label: t("keys.revoke"),
+      "aria-label": `${t("keys.revoke")}: ${key.name}`,
+      title: t("keys.revoke"),
+      glyph: "trash",
+      kind: "quiet only-icon danger-text",
+      focus: `trash ${key.id}`,
+      onClick: async () => (await revoke(key)) && refresh(),
+    }),
   );
 }
 
@@ -97,7 +151,9 @@ async function create() {
           nameField.fail(t("keys.name_empty"));
           return name.focus();
         }
-        const set = Object.entries(limits.read()).filter(([, value]) => value !== null && !(Array.isArray(value) && !value.length));
+        const set = Object.entries(limits.read()).filter(
+          ([, value]) => value !== null && !(Array.isArray(value) && !value.length),
+        );
         close(await api.post("/keys", { name: name.value.trim(), ...Object.fromEntries(set) }));
       },
     };
@@ -109,7 +165,11 @@ async function create() {
 
 function showOnce({ name, key }) {
   return openDialog(t("keys.created_title", { name }), (close) => ({
-    body: [h("p", {}, t("keys.shown_once")), copyable(key, t("keys.key"), { secret: true }), h("p", { class: "hint" }, t("keys.use", { url: `${location.origin}/v1` }))],
+    body: [
+      h("p", {}, t("keys.shown_once")),
+      copyable(key, t("keys.key"), { secret: true }),
+      h("p", { class: "hint" }, t("keys.use", { url: `${location.origin}/v1` })),
+    ],
     actions: [button({ label: t("keys.stored"), kind: "primary", onClick: () => close(true) })],
   }));
 }

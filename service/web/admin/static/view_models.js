@@ -13,10 +13,11 @@ export function mount(root) {
   const refresh = button({
     label: t("models.refresh"),
     glyph: "refresh",
-    onClick: () => attempt(refresh, async () => {
-      fill(body, draw(await api.post("/models/refresh")));
-      notice(t("models.was_refreshed"));
-    }),
+    onClick: () =>
+      attempt(refresh, async () => {
+        fill(body, draw(await api.post("/models/refresh")));
+        notice(t("models.was_refreshed"));
+      }),
   });
   root.append(head(t("nav.models"), t("models.hint"), refresh), body);
   view.refresh();
@@ -31,7 +32,14 @@ function draw({ models, aliases }) {
   ];
 }
 
-const chips = (values) => (values?.length ? h("ul", { class: "chips" }, values.map((value) => h("li", {}, value))) : h("span", { class: "hint" }, "–"));
+const chips = (values) =>
+  values?.length
+    ? h(
+        "ul",
+        { class: "chips" },
+        values.map((value) => h("li", {}, value)),
+      )
+    : h("span", { class: "hint" }, "–");
 
 function modelTable(models) {
   return table({

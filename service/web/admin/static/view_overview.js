@@ -21,7 +21,12 @@ export function mount(root) {
   let isPaused = false;
   let failure = null;
   const age = h("span", { class: "hint", role: "timer", "aria-live": "off" });
-  const pause = button({ name: t("common.pause"), glyph: "pause", kind: "quiet", onClick: () => setPaused(!isPaused) });
+  const pause = button({
+    name: t("common.pause"),
+    glyph: "pause",
+    kind: "quiet",
+    onClick: () => setPaused(!isPaused),
+  });
   const body = h("div", {});
   const stale = h("div", {});
   const said = h("div", { class: "sr", role: "status" });
@@ -30,7 +35,12 @@ export function mount(root) {
     isPaused = value;
     polling.pause(value);
     const label = t(value ? "common.resume" : "common.pause");
-    const next = button({ name: label, glyph: value ? "play" : "pause", kind: "quiet", onClick: () => setPaused(!isPaused) });
+    const next = button({
+      name: label,
+      glyph: value ? "play" : "pause",
+      kind: "quiet",
+      onClick: () => setPaused(!isPaused),
+    });
     fill(pause, [...next.childNodes]);
     pause.title = label;
     pause.setAttribute("aria-label", label);
@@ -99,19 +109,35 @@ export function mount(root) {
 
 function chartsOf({ period, points, step_seconds: stepS }) {
   const one = (title, series, show) => timeChart({ title, series, points, show, stepS });
-  const requests = one(t("overview.requests"), [
-    { key: "answered", label: t("overview.answered"), tone: "one", shape: "bar" },
-    { key: "errors", label: t("overview.errors"), tone: "bad", shape: "bar" },
-  ], count);
-  const tokens = one(t("overview.tokens"), [
-    { key: "input_tokens", label: t("overview.in"), tone: "one", shape: "bar" },
-    { key: "output_tokens", label: t("overview.out"), tone: "two", shape: "bar" },
-  ], count);
-  const cost = one(t("overview.cost"), [{ key: "cost_micro_usd", label: t("overview.cost"), tone: "three", shape: "bar" }], micro);
-  const first = one(t("overview.first_token"), [
-    { key: "first_token_ms_p50", label: t("overview.p50"), tone: "one", shape: "line" },
-    { key: "first_token_ms_p95", label: t("overview.p95"), tone: "two", shape: "line" },
-  ], (value) => milliseconds(value));
+  const requests = one(
+    t("overview.requests"),
+    [
+      { key: "answered", label: t("overview.answered"), tone: "one", shape: "bar" },
+      { key: "errors", label: t("overview.errors"), tone: "bad", shape: "bar" },
+    ],
+    count,
+  );
+  const tokens = one(
+    t("overview.tokens"),
+    [
+      { key: "input_tokens", label: t("overview.in"), tone: "one", shape: "bar" },
+      { key: "output_tokens", label: t("overview.out"), tone: "two", shape: "bar" },
+    ],
+    count,
+  );
+  const cost = one(
+    t("overview.cost"),
+    [{ key: "cost_micro_usd", label: t("overview.cost"), tone: "three", shape: "bar" }],
+    micro,
+  );
+  const first = one(
+    t("overview.first_token"),
+    [
+      { key: "first_token_ms_p50", label: t("overview.p50"), tone: "one", shape: "line" },
+      { key: "first_token_ms_p95", label: t("overview.p95"), tone: "two", shape: "line" },
+    ],
+    (value) => milliseconds(value),
+  );
   return {
     period,
     elements: [requests, tokens, cost, first],
@@ -139,15 +165,25 @@ function page(data, charts) {
       "div",
       { class: "overview-grid" },
       h("section", { class: "charts", "aria-label": t("overview.charts") }, charts.elements),
-      h("section", { class: "health", "aria-label": t("overview.health") }, accountsOf(data.accounts), redisOf(data.redis), batchesOf(data.batches), processOf(data)),
+      h(
+        "section",
+        { class: "health", "aria-label": t("overview.health") },
+        accountsOf(data.accounts),
+        redisOf(data.redis),
+        batchesOf(data.batches),
+        processOf(data),
+      ),
     ),
   ];
 }
 
 /** The state of things in one line. */
 function wellness({ degraded: list, accounts }) {
-  if (list.length) return `${t("overview.degraded")}: ${list.map(({ what }) => word("degraded", what)).join(", ")}`;
-  return accounts.quarantined ? t("overview.quarantined", { count: accounts.quarantined }) : t("overview.well");
+  if (list.length)
+    return `${t("overview.degraded")}: ${list.map(({ what }) => word("degraded", what)).join(", ")}`;
+  return accounts.quarantined
+    ? t("overview.quarantined", { count: accounts.quarantined })
+    : t("overview.well");
 }
 
 function degradedOf({ degraded: list, accounts }) {
@@ -164,13 +200,22 @@ function degradedOf({ degraded: list, accounts }) {
       "div",
       {},
       h("strong", {}, t("overview.degraded")),
-      h("ul", {}, list.map(({ what, why }) => h("li", {}, h("b", {}, word("degraded", what)), why && `: ${why}`))),
+      h(
+        "ul",
+        {},
+        list.map(({ what, why }) => h("li", {}, h("b", {}, word("degraded", what)), why && `: ${why}`)),
+      ),
     ),
   );
 }
 
 function tile(label, value, hint, tone = "") {
-  return h("div", { class: `tile ${tone}` }, h("dt", {}, label), h("dd", {}, h("span", { class: "value" }, value), hint && h("span", { class: "hint" }, hint)));
+  return h(
+    "div",
+    { class: `tile ${tone}` },
+    h("dt", {}, label),
+    h("dd", {}, h("span", { class: "value" }, value), hint && h("span", { class: "hint" }, hint)),
+  );
 }
 
 function tilesOf({ totals, points, streams_open: streams }) {
@@ -179,11 +224,28 @@ function tilesOf({ totals, points, streams_open: streams }) {
   const last = points.findLast((point) => point.first_token_ms_p50);
   return [
     tile(t("overview.requests"), short(totals.requests)),
-    tile(t("overview.errors"), errors === null ? short(totals.errors) : percent(errors), t("overview.of_requests", { count: short(totals.errors) }), totals.errors && errors > 0.05 ? "bad" : ""),
-    tile(t("overview.input"), short(totals.input_tokens), cached === null ? null : t("overview.cached", { share: percent(cached, 0) })),
-    tile(t("overview.output"), short(totals.output_tokens), totals.reasoning_tokens ? t("overview.reasoning", { count: short(totals.reasoning_tokens) }) : null),
+    tile(
+      t("overview.errors"),
+      errors === null ? short(totals.errors) : percent(errors),
+      t("overview.of_requests", { count: short(totals.errors) }),
+      totals.errors && errors > 0.05 ? "bad" : "",
+    ),
+    tile(
+      t("overview.input"),
+      short(totals.input_tokens),
+      cached === null ? null : t("overview.cached", { share: percent(cached, 0) }),
+    ),
+    tile(
+      t("overview.output"),
+      short(totals.output_tokens),
+      totals.reasoning_tokens ? t("overview.reasoning", { count: short(totals.reasoning_tokens) }) : null,
+    ),
     tile(t("overview.cost"), money(totals.cost_micro_usd)),
-    tile(t("overview.first_token_short"), milliseconds(last?.first_token_ms_p50 ?? null), last ? t("overview.p95_of", { time: milliseconds(last.first_token_ms_p95) }) : null),
+    tile(
+      t("overview.first_token_short"),
+      milliseconds(last?.first_token_ms_p50 ?? null),
+      last ? t("overview.p95_of", { time: milliseconds(last.first_token_ms_p95) }) : null,
+    ),
     tile(t("overview.streams"), integer(streams)),
   ];
 }
@@ -192,7 +254,12 @@ function panel(title, href, ...content) {
   return h(
     "article",
     { class: "panel" },
-    h("header", {}, h("h2", {}, title), href && h("a", { href, "aria-label": `${t("common.open")}: ${title}` }, icon("chevron"))),
+    h(
+      "header",
+      {},
+      h("h2", {}, title),
+      href && h("a", { href, "aria-label": `${t("common.open")}: ${title}` }, icon("chevron")),
+    ),
     content,
   );
 }
@@ -212,13 +279,27 @@ function accountsOf(accounts) {
     t("nav.accounts"),
     "#/accounts",
     whole ? bar : h("p", { class: "hint" }, t("accounts.none")),
-    h("ul", { class: "counts" }, Object.entries(ACCOUNT_TONES).map(([state, tone]) =>
-      h("li", {}, badge(word("state", state), accounts[state] ? tone : "idle"), h("b", {}, integer(accounts[state]))))),
+    h(
+      "ul",
+      { class: "counts" },
+      Object.entries(ACCOUNT_TONES).map(([state, tone]) =>
+        h(
+          "li",
+          {},
+          badge(word("state", state), accounts[state] ? tone : "idle"),
+          h("b", {}, integer(accounts[state])),
+        ),
+      ),
+    ),
   );
 }
 
 function facts(...pairs) {
-  return h("dl", { class: "facts" }, pairs.filter(Boolean).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
+  return h(
+    "dl",
+    { class: "facts" },
+    pairs.filter(Boolean).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))),
+  );
 }
 
 function redisOf(redis) {
@@ -229,7 +310,8 @@ function redisOf(redis) {
     !redis.is_up && redis.why && h("p", { class: "why" }, redis.why),
     facts(
       redis.version && [t("overview.version"), redis.version],
-      redis.latency_ms !== null && redis.latency_ms !== undefined && [t("overview.latency"), milliseconds1(redis.latency_ms)],
+      redis.latency_ms !== null &&
+        redis.latency_ms !== undefined && [t("overview.latency"), milliseconds1(redis.latency_ms)],
     ),
   );
 }
@@ -255,6 +337,13 @@ function processOf({ version, workers, started_at: startedAt }) {
   return panel(
     t("overview.gateway"),
     null,
-    facts([t("overview.version"), version], workers > 0 && [t("overview.workers"), integer(workers)], startedAt && [t("overview.up_for"), h("span", { data: { since: startedAt } }, duration(Date.now() / 1000 - startedAt))]),
+    facts(
+      [t("overview.version"), version],
+      workers > 0 && [t("overview.workers"), integer(workers)],
+      startedAt && [
+        t("overview.up_for"),
+        h("span", { data: { since: startedAt } }, duration(Date.now() / 1000 - startedAt)),
+      ],
+    ),
   );
 }

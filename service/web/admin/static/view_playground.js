@@ -4,27 +4,67 @@ import { api } from "./api.js";
 import { DIALECTS, newAnswer, readTools } from "./dialects.js";
 import { fill, h } from "./dom.js";
 import { t } from "./i18n.js";
-import { integer, milliseconds } from "./format.js";
 import { icon } from "./icons.js";
-import { badge, button, checkbox, copyable, field, head, input, messageOf, numberInput, segmented } from "./parts.js";
+import {
+  button,
+  checkbox,
+  copyable,
+  field,
+  head,
+  input,
+  messageOf,
+  numberInput,
+  segmented,
+} from "./parts.js";
 import { asCurl, asPython } from "./snippets.js";
 import { readEvents } from "./sse.js";
+import { painter, turnElement } from "./turns.js";
 
-const SAMPLE = [{
-  name: "get_weather",
-  description: "The weather in a city",
-  parameters: { type: "object", properties: { city: { type: "string" }, unit: { type: "string", enum: ["celsius", "fahrenheit"] } }, required: ["city"] },
-}];
+const SAMPLE = [
+  {
+    name: "get_weather",
+    description: "The weather in a city",
+    parameters: {
+      type: "object",
+      properties: { city: { type: "string" }, unit: { type: "string", enum: ["celsius", "fahrenheit"] } },
+      required: ["city"],
+    },
+  },
+];
 
 export function mount(root) {
   const state = { dialect: DIALECTS.chat, turns: [], running: null };
   const c = controls(state, () => drawRequest());
-  const log = h("div", { class: "turns", role: "log", "aria-label": t("playground.conversation"), tabindex: 0 });
+  const log = h("div", {
+    class: "turns",
+    role: "log",
+    "aria-label": t("playground.conversation"),
+    tabindex: 0,
+  });
   const prompt = h("textarea", { rows: 3, name: "prompt", placeholder: t("playground.prompt_hint") });
   const promptField = field(t("playground.prompt"), prompt);
-  const send = h("button", { type: "submit", class: "button primary" }, icon("send"), h("span", {}, t("playground.send")));
-  const stop = button({ label: t("playground.stop"), glyph: "stop", kind: "danger", onClick: () => state.running?.abort() });
-  const clear = button({ label: t("playground.clear"), glyph: "trash", onClick: () => { state.turns = []; drawTurns(); drawRequest(); prompt.focus(); } });
+  const send = h(
+    "button",
+    { type: "submit", class: "button primary" },
+    icon("send"),
+    h("span", {}, t("playground.send")),
+  );
+  const stop = button({
+    label: t("playground.stop"),
+    glyph: "stop",
+    kind: "danger",
+    onClick: () => state.running?.abort(),
+  });
+  const clear = button({
+    label: t("playground.clear"),
+    glyph: "trash",
+    onClick: () => {
+      state.turns = [];
+      drawTurns();
+      drawRequest();
+      prompt.focus();
+    },
+  });
   const said = h("div", { class: "sr", role: "status" });
   const request = h("div", { class: "request" });
   stop.hidden = true;
@@ -32,7 +72,13 @@ export function mount(root) {
   function drawTurns() {
     const open = state.turns.at(-1);
     const isWaiting = open?.role === "assistant" && open.calls.length > 0 && !state.running;
-    fill(log, state.turns.length ? state.turns.map((turn) => turnElement(turn)) : h("p", { class: "empty-log" }, t("playground.empty")), isWaiting && resultsForm(open));
+    fill(
+      log,
+      state.turns.length
+        ? state.turns.map((turn) => turnElement(turn))
+        : h("p", { class: "empty-log" }, t("playground.empty")),
+      isWaiting && resultsForm(open),
+    );
     promptField.hidden = isWaiting;
     send.hidden = isWaiting || Boolean(state.running);
     clear.hidden = !state.turns.length || Boolean(state.running);
@@ -45,14 +91,25 @@ export function mount(root) {
       return { call, control, element: field(t("playground.result_of", { name: call.name }), control) };
     });
     const submit = () => {
-      state.turns.push({ role: "results", results: fields.map(({ call, control }) => ({ id: call.id, text: control.value })) });
+      state.turns.push({
+        role: "results",
+        results: fields.map(({ call, control }) => ({ id: call.id, text: control.value })),
+      });
       run();
     };
-    return h("div", { class: "results-form" }, fields.map(({ element }) => element), button({ label: t("playground.send_results"), glyph: "send", kind: "primary", onClick: submit }));
+    return h(
+      "div",
+      { class: "results-form" },
+      fields.map(({ element }) => element),
+      button({ label: t("playground.send_results"), glyph: "send", kind: "primary", onClick: submit }),
+    );
   }
 
   function bodyNow() {
-    const next = prompt.value.trim() && state.turns.at(-1)?.role !== "results" ? [{ role: "user", text: prompt.value }] : [];
+    const next =
+      prompt.value.trim() && state.turns.at(-1)?.role !== "results"
+        ? [{ role: "user", text: prompt.value }]
+        : [];
     return state.dialect.build([...state.turns, ...next], c.read());
   }
 
@@ -100,7 +157,8 @@ export function mount(root) {
         await readEvents(response, ({ data }) => {
           if (data === "[DONE]") return;
           dialect.feed(turn, JSON.parse(data));
-          if (turn.timing.firstMs === null && (turn.text || turn.reasoning || turn.calls.length)) turn.timing.firstMs = performance.now() - startMs;
+          if (turn.timing.firstMs === null && (turn.text || turn.reasoning || turn.calls.length))
+            turn.timing.firstMs = performance.now() - startMs;
           draw();
         });
         if (!turn.finish && !turn.error) turn.error = t("playground.broke_off");
@@ -118,7 +176,9 @@ export function mount(root) {
     stop.hidden = true;
     drawTurns();
     if (turn.error || turn.isStopped) state.turns = state.turns.slice(0, -1);
-    said.textContent = t(turn.error ? "playground.said_failed" : turn.isStopped ? "playground.stopped" : "playground.said_done");
+    said.textContent = t(
+      turn.error ? "playground.said_failed" : turn.isStopped ? "playground.stopped" : "playground.said_done",
+    );
     drawRequest();
     (prompt.offsetParent ? prompt : log.querySelector(".results-form textarea"))?.focus();
   }
@@ -157,7 +217,19 @@ export function mount(root) {
         { class: "talk", "aria-label": t("playground.conversation") },
         log,
         said,
-        h("form", { class: "composer", on: { submit: onSubmit } }, promptField, h("div", { class: "composer-actions" }, h("span", { class: "hint" }, t("playground.keys")), clear, stop, send)),
+        h(
+          "form",
+          { class: "composer", on: { submit: onSubmit } },
+          promptField,
+          h(
+            "div",
+            { class: "composer-actions" },
+            h("span", { class: "hint" }, t("playground.keys")),
+            clear,
+            stop,
+            send,
+          ),
+        ),
         h("details", { class: "request-frame" }, h("summary", {}, t("playground.request")), request),
       ),
     ),
@@ -167,37 +239,100 @@ export function mount(root) {
   return () => state.running?.abort();
 }
 
-/** What is chosen beside the conversation. `read()` gives the options; it throws RangeError on wrong tools. */
+/** What is chosen beside the conversation. `read()` gives the options; RangeError: the tools are wrong. */
 function controls(state, onChange) {
   const models = h("datalist", { id: "playground-models" });
-  const model = input({ name: "model", list: "playground-models", value: "mimo-v2.6-pro", on: { input: onChange } });
+  const model = input({
+    name: "model",
+    list: "playground-models",
+    value: "mimo-v2.6-pro",
+    on: { input: onChange },
+  });
   const system = h("textarea", { rows: 2, name: "system", on: { input: onChange } });
   const maxTokens = numberInput({ name: "max_tokens", min: 1, step: 1, on: { input: onChange } });
-  const temperature = numberInput({ name: "temperature", min: 0, max: 2, step: "any", on: { input: onChange } });
-  const tools = h("textarea", { rows: 5, name: "tools", class: "code", spellcheck: "false", placeholder: "[{\"name\": …, \"parameters\": …}]", on: { input: onChange } });
-  const toolsField = field(t("playground.tools"), tools, { hint: t("playground.tools_hint"), optional: true });
+  const temperature = numberInput({
+    name: "temperature",
+    min: 0,
+    max: 2,
+    step: "any",
+    on: { input: onChange },
+  });
+  const tools = h("textarea", {
+    rows: 5,
+    name: "tools",
+    class: "code",
+    spellcheck: "false",
+    placeholder: '[{"name": …, "parameters": …}]',
+    on: { input: onChange },
+  });
+  const toolsField = field(t("playground.tools"), tools, {
+    hint: t("playground.tools_hint"),
+    optional: true,
+  });
   const flags = { isStreaming: true, isThinking: true };
-  const flag = (name, label) => checkbox(label, { checked: flags[name], name, onChange: (is) => { flags[name] = is; onChange(); } });
-  const sample = button({ label: t("playground.sample"), onClick: () => { tools.value = JSON.stringify(SAMPLE, null, 2); onChange(); } });
-  api.get("/models").then(({ models: list, aliases }) => {
-    fill(models, [...list.map(({ id }) => id), ...aliases.map(({ alias }) => alias).filter((name) => !name.includes("*"))].map((id) => h("option", { value: id })));
-    if (list.length && !list.some(({ id }) => id === model.value)) model.value = list[0].id;
-    onChange();
-  }, () => {}); // the list is a help only: a name can be typed
+  const flag = (name, label) =>
+    checkbox(label, {
+      checked: flags[name],
+      name,
+      onChange: (is) => {
+        flags[name] = is;
+        onChange();
+      },
+    });
+  const sample = button({
+    label: t("playground.sample"),
+    onClick: () => {
+      tools.value = JSON.stringify(SAMPLE, null, 2);
+      onChange();
+    },
+  });
+  api.get("/models").then(
+    ({ models: list, aliases }) => {
+      fill(
+        models,
+        [
+          ...list.map(({ id }) => id),
+          ...aliases.map(({ alias }) => alias).filter((name) => !name.includes("*")),
+        ].map((id) => h("option", { value: id })),
+      );
+      if (list.length && !list.some(({ id }) => id === model.value)) model.value = list[0].id;
+      onChange();
+    },
+    () => {},
+  ); // the list is a help only: a name can be typed
   const numberOf = (control) => (control.value === "" ? null : Number(control.value));
   const element = h(
     "section",
     { class: "settings", "aria-label": t("playground.settings") },
-    segmented({ legend: t("playground.dialect"), name: "dialect", options: Object.values(DIALECTS).map(({ id, label }) => ({ id, label })), value: state.dialect.id, onChange: (id) => { state.dialect = DIALECTS[id]; onChange(); } }),
+    segmented({
+      legend: t("playground.dialect"),
+      name: "dialect",
+      options: Object.values(DIALECTS).map(({ id, label }) => ({ id, label })),
+      value: state.dialect.id,
+      onChange: (id) => {
+        state.dialect = DIALECTS[id];
+        onChange();
+      },
+    }),
     field(t("playground.model"), model),
     models,
-    h("div", { class: "check-row" }, flag("isStreaming", t("playground.stream")), flag("isThinking", t("playground.think"))),
+    h(
+      "div",
+      { class: "check-row" },
+      flag("isStreaming", t("playground.stream")),
+      flag("isThinking", t("playground.think")),
+    ),
     h(
       "details",
       { open: matchMedia("(min-width: 900px)").matches },
       h("summary", {}, t("playground.more")),
       field(t("playground.system"), system, { optional: true }),
-      h("div", { class: "fields" }, field(t("playground.max_tokens"), maxTokens, { optional: true }), field(t("playground.temperature"), temperature, { optional: true })),
+      h(
+        "div",
+        { class: "fields" },
+        field(t("playground.max_tokens"), maxTokens, { optional: true }),
+        field(t("playground.temperature"), temperature, { optional: true }),
+      ),
       toolsField,
       sample,
     ),
@@ -213,65 +348,14 @@ function controls(state, onChange) {
         toolsField.fail(error.message);
         throw error;
       }
-      return { model: model.value.trim(), system: system.value, tools: list, maxTokens: numberOf(maxTokens), temperature: numberOf(temperature), ...flags };
+      return {
+        model: model.value.trim(),
+        system: system.value,
+        tools: list,
+        maxTokens: numberOf(maxTokens),
+        temperature: numberOf(temperature),
+        ...flags,
+      };
     },
   };
-}
-
-/** Draws a growing turn, at most once a frame. */
-function painter(element, turn, log) {
-  let isAsked = false;
-  return () => {
-    if (isAsked) return;
-    isAsked = true;
-    requestAnimationFrame(() => {
-      isAsked = false;
-      if (!element.isConnected) return;
-      const isAtEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 60;
-      element.replaceWith((element = turnElement(turn)));
-      if (isAtEnd) log.scrollTop = log.scrollHeight;
-    });
-  };
-}
-
-function turnElement(turn) {
-  if (turn.role === "user") return h("article", { class: "turn user" }, h("h3", {}, t("playground.you")), h("div", { class: "text" }, turn.text));
-  if (turn.role === "results") {
-    return h("article", { class: "turn user" }, h("h3", {}, t("playground.results")), turn.results.map(({ text }) => h("pre", { tabindex: 0 }, text)));
-  }
-  const isRunning = turn.timing?.wholeMs === null || turn.timing === undefined;
-  return h(
-    "article",
-    { class: "turn model" },
-    h("h3", {}, t("playground.model_says")),
-    turn.reasoning && h("details", { class: "thinking", open: !turn.text }, h("summary", {}, t("playground.thinking")), h("div", { class: "text" }, turn.reasoning)),
-    turn.text && h("div", { class: "text" }, turn.text),
-    turn.calls.filter(Boolean).map(callElement),
-    isRunning && !turn.error && h("span", { class: "cursor", "aria-hidden": "true" }),
-    turn.error && h("p", { class: "problem", role: "alert" }, turn.error),
-    turn.isStopped && h("p", { class: "hint" }, t("playground.stopped")),
-    !isRunning && metaOf(turn),
-  );
-}
-
-function callElement(call) {
-  let shown = call.arguments;
-  try {
-    shown = JSON.stringify(JSON.parse(call.arguments), null, 2);
-  } catch {
-    // Still being written, or not JSON: as it came.
-  }
-  return h("div", { class: "call" }, h("div", { class: "call-name" }, badge(t("playground.call"), "warn"), h("code", {}, call.name)), h("pre", { tabindex: 0 }, shown));
-}
-
-function metaOf({ timing, usage, finish, notes, requestId }) {
-  const parts = [
-    finish,
-    usage && t("playground.usage", { input: integer(usage.input), output: integer(usage.output) }),
-    usage?.cached > 0 && t("playground.cached", { n: integer(usage.cached) }),
-    timing.firstMs !== null && t("playground.first", { time: milliseconds(timing.firstMs) }),
-    t("playground.whole", { time: milliseconds(timing.wholeMs) }),
-    requestId,
-  ].filter(Boolean);
-  return h("footer", { class: "meta" }, parts.map((part) => h("span", {}, part)), notes && h("p", { class: "notes" }, t("playground.notes", { notes })));
 }

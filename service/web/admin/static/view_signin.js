@@ -34,7 +34,13 @@ export function drawNotConfigured(outside, retry) {
 
 /** `said`: why the reader is here again, if there is a reason. */
 export function drawSignIn(outside, said, onSignedIn) {
-  const key = input({ type: "password", name: "admin_key", required: true, autocomplete: "current-password", autofocus: true });
+  const key = input({
+    type: "password",
+    name: "admin_key",
+    required: true,
+    autocomplete: "current-password",
+    autofocus: true,
+  });
   const keyField = field(t("signin.key"), key, { hint: t("signin.hint") });
   const submit = h("button", { type: "submit", class: "button primary wide" }, t("signin.submit"));
   const send = async (event) => {
