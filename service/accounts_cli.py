@@ -97,6 +97,7 @@ async def remove(config: Config, config_file: Path, arguments: argparse.Namespac
         try:
             is_of_redis = not is_of_file and await shelf.remove(name)
             if is_of_file or is_of_redis:
+                await shelf.load()
                 await shelf.change(name, {})
                 await RedisAccounts(store, spawn=Background().spawn).reset(name)
         except StoreUnavailable:

@@ -35,6 +35,7 @@ _SETTINGS = tuple("is_enabled" if name == "enabled" else name for name in CHANGE
 _ADDING = ("name", "base_url", "region", *_WAYS, *_SETTINGS)
 _CHANGING = ("base_url", "region", *_WAYS, *_SETTINGS)
 _WHERE = ("base_url", "region")
+_MAX_TRIES = 5  # at a change that somebody else was faster with
 
 
 class AdminAccounts:
@@ -67,7 +68,8 @@ class AdminAccounts:
     # --- seeing ---------------------------------------------------------------------------------------------
 
     async def every(self) -> list[AccountView]:
-        """All of them, as they stand."""
+        """All of them, as they stand, also what another worker was just told."""
+        await self.book.look()
         entries = self.book.entries
         healths = await self._pool.health([entry.account for entry in entries])
         recent = await self._recent()
@@ -111,7 +113,6 @@ class AdminAccounts:
         if self.book.find(account.name) is not None or not await self._shelf.add(self._stored(account)):
             raise Conflict(f"There is an account called '{account.name}' already.", param="name")
         await self._pool.reset(account.name)  # of one that had its name before
-        await self.book.look()
         await self._audit.note(
             who=who, action="account_added", target=account.name, detail=f"{account.kind} {masked(account)}"
         )
@@ -119,20 +120,14 @@ class AdminAccounts:
 
     async def change(self, name: str, asked: Mapping[str, object], *, who: str) -> AccountView:
         """Other settings, or for an added account another credential of its kind (and where it is sent).
+        Of two operators who change an account at once neither undoes the other's.
 
         Raises InvalidRequest, NotFound, Conflict, StoreUnavailable."""
-        entry = self._entry(name)
-        _refuse_unknown(asked, _CHANGING)
-        changes = _settings(asked)
-        changed = _checked(entry.account, changes)
-        if any(name in asked for name in (*_WAYS, *_WHERE)):
-            await self._renew(entry, changed, asked)
-        elif entry.stored is not None:
-            self._require_readable(entry)
-            await self._replace(replace(entry.stored, account=changed))
+        for _ in range(_MAX_TRIES):
+            if await self._has_changed(await self._entry(name), asked):
+                break
         else:
-            await self._shelf.change(name, {**self.book.changes.get(name, {}), **changes})
-        await self.book.look()
+            raise Conflict(f"'{name}' is being changed by somebody else as well. Try again.")
         await self._audit.note(
             who=who, action="account_changed", target=name, detail=", ".join(sorted(asked))
         )
@@ -140,7 +135,7 @@ class AdminAccounts:
 
     async def remove(self, name: str, *, who: str) -> None:
         """Raises NotFound, Conflict for one of the file, StoreUnavailable."""
-        entry = self._entry(name)
+        entry = await self._entry(name)
         if entry.stored is None:
             raise Conflict(
                 f"'{name}' stands in the configuration file: take it out there, or disable it here."
@@ -151,7 +146,7 @@ class AdminAccounts:
 
     async def reset(self, name: str, *, who: str) -> AccountView:
         """End its cooldown, open breaker or quarantine. Raises NotFound, StoreUnavailable."""
-        self._entry(name)
+        await self._entry(name)
         await self._pool.reset(name)
         await self._audit.note(who=who, action="account_reset", target=name)
         return await self.one(name)
@@ -159,7 +154,7 @@ class AdminAccounts:
     async def test(self, name: str, *, who: str) -> Tested:
         """A cheap call, no chat; an account that answers and was quarantined is not reset. Raises NotFound,
         Conflict for one that cannot be read."""
-        entry = self._entry(name)
+        entry = await self._entry(name)
         self._require_readable(entry)
         upstream, began_s = self._upstreams[entry.account.kind], self._clock.monotonic_s()
         try:
@@ -176,7 +171,9 @@ class AdminAccounts:
 
     # --- inside ---------------------------------------------------------------------------------------------
 
-    def _entry(self, name: str) -> BookEntry:
+    async def _entry(self, name: str) -> BookEntry:
+        """As Redis has it now, or as it was known while that is away. Raises NotFound."""
+        await self.book.look()
         if (entry := self.book.find(name)) is None:
             raise _unknown()
         return entry
@@ -189,8 +186,21 @@ class AdminAccounts:
                 code="account_unreadable",
             )
 
-    async def _renew(self, entry: BookEntry, changed: Account, asked: Mapping[str, object]) -> None:
-        """Another credential: a session that was begun anew, a key that was replaced."""
+    async def _has_changed(self, entry: BookEntry, asked: Mapping[str, object]) -> bool:
+        """False: somebody else changed it since it was looked at, and nothing was done."""
+        _refuse_unknown(asked, _CHANGING)
+        name, changes = entry.account.name, _settings(asked)
+        changed = _checked(entry.account, changes)
+        if any(field in asked for field in (*_WAYS, *_WHERE)):
+            return await self._has_renewed(entry, changed, asked)
+        if entry.stored is None:
+            return await self._shelf.change(name, {**self.book.changes.get(name, {}), **changes})
+        self._require_readable(entry)
+        self._require_secret_key()
+        return await self._shelf.replace(replace(entry.stored, account=changed))
+
+    async def _has_renewed(self, entry: BookEntry, changed: Account, asked: Mapping[str, object]) -> bool:
+        """Another credential: a session that was begun anew, a key that was replaced. False as above."""
         name = entry.account.name
         if entry.stored is None:
             raise Conflict(f"'{name}' stands in the configuration file: its credential is changed there.")
@@ -210,13 +220,10 @@ class AdminAccounts:
             enabled=changed.enabled or (not entry.is_readable and asked.get("is_enabled") is not False),
         )
         stored = self._stored(account)
-        await self._replace(replace(stored, created_at_s=entry.stored.created_at_s))
+        if not await self._shelf.replace(replace(stored, created_at_s=entry.stored.created_at_s)):
+            return False
         await self._pool.reset(name)
-
-    async def _replace(self, stored: StoredAccount) -> None:
-        self._require_secret_key()
-        if not await self._shelf.replace(stored):
-            raise _unknown()
+        return True
 
     def _stored(self, account: Account) -> StoredAccount:
         self._require_secret_key()

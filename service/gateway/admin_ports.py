@@ -59,15 +59,16 @@ class AccountShelf(Protocol):
         ...
 
     async def replace(self, stored: StoredAccount) -> bool:
-        """False when there is none of that name."""
+        """False when it is no longer as `load` saw it: nothing was changed."""
         ...
 
     async def remove(self, name: str) -> bool:
         """False when there was none."""
         ...
 
-    async def change(self, name: str, changes: Mapping[str, object]) -> None:
-        """Lay these settings over those that the file has for the account; {}: none any more."""
+    async def change(self, name: str, changes: Mapping[str, object]) -> bool:
+        """Lay these settings over those that the file has for the account; {}: none any more. False when they
+        are no longer as `load` saw them: nothing was changed."""
         ...
 
 

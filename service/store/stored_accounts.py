@@ -18,7 +18,7 @@ import structlog
 from service.config import Account, AccountKind, Secret, Shelved, StoredAccount
 from service.core.batches import ContentUnreadable
 from service.store import admin_keys
-from service.store.client import Store
+from service.store.client import Argument, Store
 from service.store.sealing import Sealer
 
 log = structlog.get_logger()
@@ -53,20 +53,20 @@ class RedisStoredAccounts:
         return bool(await self._store.command("HSETNX", admin_keys.ACCOUNTS, _ADDED + name, value))
 
     async def replace(self, stored: StoredAccount) -> bool:
-        arguments: list[str | bytes | int] = [_ADDED + stored.account.name, self._encoded(stored)]
-        return bool(await self._store.run("replace_field", [admin_keys.ACCOUNTS], arguments))
+        return await self._swap(_ADDED + stored.account.name, self._encoded(stored))
 
     async def remove(self, name: str) -> bool:
         return bool(await self._store.command("HDEL", admin_keys.ACCOUNTS, _ADDED + name))
 
-    async def change(self, name: str, changes: Mapping[str, object]) -> None:
-        if changes:
-            value = orjson.dumps(dict(changes))
-            await self._store.command("HSET", admin_keys.ACCOUNTS, _CHANGED + name, value)
-        else:
-            await self._store.command("HDEL", admin_keys.ACCOUNTS, _CHANGED + name)
+    async def change(self, name: str, changes: Mapping[str, object]) -> bool:
+        return await self._swap(_CHANGED + name, orjson.dumps(dict(changes)) if changes else b"")
 
     # --- inside ---------------------------------------------------------------------------------------------
+
+    async def _swap(self, field: str, value: bytes) -> bool:
+        """The field's value from now on; False when it is no longer what was loaded."""
+        arguments: list[Argument] = [field, self._raw.get(field.encode(), b""), value]
+        return bool(await self._store.run("swap_field", [admin_keys.ACCOUNTS], arguments))
 
     def _sealer(self, name: str) -> Sealer:
         return Sealer(key_sha256=_OWNER, object_id=f"account {name}", server_secret=self._server_secret)

@@ -261,6 +261,44 @@ async def test_added_account_is_given_another_credential(fleet: Fleet) -> None:
     assert (await operator.call("PATCH", f"{PATH}/platform", {"api_key": KEY_2}))[0] == 409, "the file's"
 
 
+async def test_change_at_one_worker_does_not_undo_that_at_another(fleet: Fleet) -> None:
+    one, other = fleet.operators
+    await one.ok("POST", PATH, {"name": "mine", "api_key": KEY_2, **NOWHERE})
+    for name in ("mine", "platform"):  # an added one, and one of the file
+        await other.ok("PATCH", f"{PATH}/{name}", {"weight": 3})
+        await one.ok("PATCH", f"{PATH}/{name}", {"max_concurrency": 5})
+        changed = await other.ok("PATCH", f"{PATH}/{name}", {"is_enabled": False})
+        assert (changed["weight"], changed["max_concurrency"], changed["is_enabled"]) == (3, 5, False)
+    await other.ok("PATCH", f"{PATH}/mine", {"api_key": "sk-renewed-9876"})
+    assert (await one.ok("PATCH", f"{PATH}/mine", {"weight": 2}))["secret"] == "sk-…9876"
+
+
+async def test_changes_side_by_side_are_all_there(fleet: Fleet) -> None:
+    one, other = fleet.operators
+    await one.ok("POST", PATH, {"name": "mine", "api_key": KEY_2, **NOWHERE})
+    for name in ("mine", "platform"):
+        wanted: list[dict[str, int]] = [{"weight": 4}, {"max_concurrency": 7}, {"requests_per_minute": 50}]
+        asked = [
+            worker.ok("PATCH", f"{PATH}/{name}", change)
+            for worker, change in zip((one, other, one), wanted, strict=True)
+        ]
+        await asyncio.gather(*asked)
+        seen = next(
+            account for account in (await other.ok("GET", PATH))["accounts"] if account["name"] == name
+        )
+        assert all(seen[field] == value for change in wanted for field, value in change.items())
+
+
+async def test_what_one_worker_was_told_the_next_one_knows(fleet: Fleet) -> None:
+    one, other = fleet.operators
+    await one.ok("POST", PATH, {"name": "mine", "api_key": KEY_2, **NOWHERE})
+    assert "mine" in names(await other.ok("GET", PATH))
+    await one.ok("POST", PATH, {"name": "mine-2", "api_key": KEY_2, **NOWHERE})
+    assert (await other.ok("POST", f"{PATH}/mine-2/test"))["is_ok"] is False, "nobody listens there"
+    await one.ok("DELETE", f"{PATH}/mine-2")
+    assert (await other.call("POST", f"{PATH}/mine-2/reset"))[0] == 404
+
+
 async def test_account_of_the_file_is_not_removed(operator: Operator) -> None:
     assert (await operator.call("DELETE", f"{PATH}/platform"))[0] == 409
 
