@@ -6,10 +6,11 @@ from service.core.mimoml.arguments import Arguments, Parameter, Scraps, Tool, me
 from service.core.mimoml.characters import CLOSE_BRACKETS, OPEN_BRACKETS
 from service.core.mimoml.elements import value_of_elements
 from service.core.mimoml.entities import decode_entities
-from service.core.mimoml.grammar import STRUCTURE, Kind, Tag
+from service.core.mimoml.grammar import STRUCTURE
 from service.core.mimoml.jsontext import JSONValue, decode_loose
-from service.core.mimoml.patterns import Answer
+from service.core.mimoml.patterns import MAYBE, NO, Answer
 from service.core.mimoml.state import BLANKS, NO_TOOL, Mode, State, nowhere
+from service.core.mimoml.tags import CALL, CDATA, NONE, PARAMETER, WRAPPER, Tag
 from service.core.mimoml.values import Status, ValueReader
 
 
@@ -38,18 +39,18 @@ class CallModes(State):
             answer = self._recognise(STRUCTURE, self._position)
             if isinstance(answer, Tag):
                 self._tag_in_wrapper(answer)
-            elif answer is Answer.NO:
+            elif answer is NO:
                 self._release("false_start")
         else:
             self._release("false_start")
 
     def _tag_in_wrapper(self, tag: Tag) -> None:
         is_opening = not tag.is_close
-        if tag.kind is Kind.CALL and is_opening:
+        if tag.kind is CALL and is_opening:
             self._call_begins(tag, is_wrapped=True)
-        elif tag.kind is Kind.WRAPPER and is_opening:
+        elif tag.kind is WRAPPER and is_opening:
             self._keep(tag.end)
-        elif tag.kind is Kind.NONE:
+        elif tag.kind is NONE:
             self._dropped_raw()
             self._position = tag.end
             self._is_wrapped, self._is_refused = True, False
@@ -110,13 +111,13 @@ class CallModes(State):
         if character == "{":
             self._confirm(self._position + 1)
             return
-        answer: Tag | Answer = Answer.NO
+        answer: Tag | Answer = NO
         if character in OPEN_BRACKETS:
             answer = self._recognise(STRUCTURE, self._position)
-        if answer is Answer.NO:
+        if answer is NO:
             self._release("false_start")
         elif isinstance(answer, Tag):
-            if answer.kind is Kind.PARAMETER or (answer.kind is not Kind.CDATA and answer.is_close):
+            if answer.kind is PARAMETER or (answer.kind is not CDATA and answer.is_close):
                 self._confirm(answer.end)
             else:
                 self._release("false_start")
@@ -150,9 +151,9 @@ class CallModes(State):
         character = self._buffer[position]
         if character in OPEN_BRACKETS:
             answer = self._recognise(STRUCTURE, position)
-            if answer is Answer.MAYBE:
+            if answer is MAYBE:
                 return
-            if isinstance(answer, Tag) and answer.kind is not Kind.CDATA:
+            if isinstance(answer, Tag) and answer.kind is not CDATA:
                 self._tag_in_body(answer)
                 return
         elif character == "{" and self._takes_json():
@@ -167,7 +168,7 @@ class CallModes(State):
         return self._tool is not None and self._tool.is_custom
 
     def _tag_in_body(self, tag: Tag) -> None:
-        if tag.kind is Kind.PARAMETER:
+        if tag.kind is PARAMETER:
             if not tag.is_close and tag.name is not None:
                 self._use(tag.end)
                 self._skips_bracket = tag.is_doubled
@@ -176,10 +177,10 @@ class CallModes(State):
                     self._value_ends()
             else:
                 self._use(tag.end)
-        elif tag.kind is Kind.NONE:
+        elif tag.kind is NONE:
             self._use(tag.end)
         elif tag.is_close:
-            is_wrapper = tag.kind is Kind.WRAPPER
+            is_wrapper = tag.kind is WRAPPER
             self._use(tag.end)
             self._skips_bracket = tag.is_doubled
             self._complete()
@@ -322,7 +323,7 @@ class CallModes(State):
             answer = self._recognise(STRUCTURE, self._position)
             if isinstance(answer, Tag):
                 self._tag_after(answer)
-            elif answer is Answer.NO:
+            elif answer is NO:
                 self._leave()
         else:
             self._leave()
@@ -330,23 +331,23 @@ class CallModes(State):
     def _leave(self) -> None:
         """Text goes on. At the very end, the beginning of a closer is swallowed like the closer."""
         is_tag = self._buffer[self._position] in OPEN_BRACKETS and not self._is_refused
-        if is_tag and STRUCTURE.recognise(self._buffer, self._position) is Answer.MAYBE:
+        if is_tag and STRUCTURE.recognise(self._buffer, self._position) is MAYBE:
             self._position = len(self._buffer)
         else:
             self._release()
 
     def _tag_after(self, tag: Tag) -> None:
-        if self._is_refused and (tag.is_close or tag.kind is not Kind.CALL):
+        if self._is_refused and (tag.is_close or tag.kind is not CALL):
             self._release()
-        elif tag.is_close or tag.kind is Kind.NONE:
-            self._is_wrapped = self._is_wrapped and tag.kind is not Kind.WRAPPER
+        elif tag.is_close or tag.kind is NONE:
+            self._is_wrapped = self._is_wrapped and tag.kind is not WRAPPER
             self._skips_bracket = tag.is_doubled
             self._position = tag.end
-        elif tag.kind is Kind.CALL:
+        elif tag.kind is CALL:
             if not self._is_refused:
                 self._dropped_raw()
             self._call_begins(tag, is_wrapped=self._is_wrapped or tag.is_wrapping)
-        elif tag.kind is Kind.WRAPPER:
+        elif tag.kind is WRAPPER:
             self._dropped_raw()
             self._wrapper_begins(tag)
         else:
@@ -363,7 +364,7 @@ def markup_of(tag: Tag) -> str:
     """The format's name for operators."""
     if tag.is_foreign:
         return "foreign"
-    return "native" if tag.is_native or (tag.kind is Kind.WRAPPER and "s" not in tag.word) else "mimoml"
+    return "native" if tag.is_native or (tag.kind is WRAPPER and "s" not in tag.word) else "mimoml"
 
 
 def _members(text: str, tool: Tool) -> dict[str, JSONValue] | None:

@@ -25,69 +25,25 @@ from __future__ import annotations
 
 import functools
 import re
-from dataclasses import dataclass
-from enum import Enum
 
-from service.core.mimoml.characters import ASCII, NOT_ASCII, OPEN_BRACKETS, ZERO_WIDTH
-from service.core.mimoml.entities import decode_entities
-from service.core.mimoml.patterns import Answer, Part, alt, before, one, opt, seq, some, up_to, word
-
-
-class Kind(Enum):
-    """What a tag is for."""
-
-    WRAPPER = "wrapper"
-    CALL = "call"
-    PARAMETER = "parameter"
-    NONE = "none"
-    THINK = "think"
-    CDATA = "cdata"
-
-
-@dataclass(slots=True)
-class Tag:
-    """One recognised tag. `end` is the position after it.
-
-    `name` is the tool or parameter it names, None where it names none. `is_native`: written `word=NAME`.
-    `is_foreign`: under another vendor's prefix. `is_doubled`: it opened with two brackets, so a second ">"
-    may follow. `is_wrapping`: a call written as a wrapper with a name (`<tool_call name="x">`).
-    """
-
-    kind: Kind
-    end: int
-    is_close: bool = False
-    name: str | None = None
-    word: str = ""
-    is_native: bool = False
-    is_empty: bool = False
-    is_foreign: bool = False
-    is_doubled: bool = False
-    is_wrapping: bool = False
-
-    def at(self, end: int) -> Tag:
-        """The same tag, ending there."""
-        return Tag(
-            self.kind,
-            end,
-            self.is_close,
-            self.name,
-            self.word,
-            self.is_native,
-            self.is_empty,
-            self.is_foreign,
-            self.is_doubled,
-            self.is_wrapping,
-        )
-
-    @property
-    def is_exact(self) -> bool:
-        """Our own renderer's word for: the JSON inside is to be taken as it is."""
-        return 'form="json"' in self.word
-
+from service.core.mimoml.characters import ASCII, NOT_ASCII, OPEN_BRACKETS
+from service.core.mimoml.patterns import (
+    MAYBE,
+    NO,
+    Answer,
+    Part,
+    alt,
+    before,
+    one,
+    opt,
+    seq,
+    some,
+    up_to,
+    word,
+)
+from service.core.mimoml.tags import FOREIGN_PREFIXES, Tag, read_tag
 
 # --- the grammar --------------------------------------------------------------------------------------------
-
-_FOREIGN_PREFIXES = ("antml", "tml")
 
 _BLANK = some(r"[ \t\r\n]", 0, 64)
 _BRACKET = seq(one("<"), opt(one("<")))
@@ -95,7 +51,7 @@ _NOISE = some("[|;]", 0, 4)
 _GAP = "[|;:_\\- \\t]"
 _PREFIX = alt(
     seq(word("mimoml"), some(_GAP, 0, 4)),
-    *(seq(word(prefix), some(_GAP, 1, 4)) for prefix in _FOREIGN_PREFIXES),
+    *(seq(word(prefix), some(_GAP, 1, 4)) for prefix in FOREIGN_PREFIXES),
 )
 _JOINT = opt(one(r"[_;\-]"))
 
@@ -164,21 +120,6 @@ _CLOSE_HEAD = alt(
 )
 _CDATA = seq(one("<"), one("[!;]"), one(r"\["), word("cdata"), one(r"\["))
 
-_KIND_BY_GROUP = {
-    "none": Kind.NONE,
-    "wrapper": Kind.WRAPPER,
-    "invoke": Kind.CALL,
-    "function": Kind.CALL,
-    "parameter": Kind.PARAMETER,
-    "think": Kind.THINK,
-    "cdata": Kind.CDATA,
-    "close_wrapper": Kind.WRAPPER,
-    "close_call": Kind.CALL,
-    "close_parameter": Kind.PARAMETER,
-    "close_think": Kind.THINK,
-}
-
-
 _MAY_END = re.compile(r"[<>\[]")  # no tag ends without one of these in it or behind it
 _MAY_TELL = re.compile(r"[<>\[]|[^\x01-\x7f]")
 _MAX_ZERO_WIDTH = 32  # such characters in one tag
@@ -239,23 +180,23 @@ class Vocabulary:
     def recognise(self, text: str, position: int, *, is_final: bool = False) -> Tag | Answer:
         """Is there a tag of this vocabulary at `position`, an opening bracket? `is_final`: no more comes."""
         if self._is_none(text, position) is not None:
-            return Answer.NO
+            return NO
         foreign = NOT_ASCII.search(text, position, position + 96)
         if foreign is None:
             return self._ask(text, position, is_final)
         if self._is_none(text[position : position + 4].translate(ASCII), 0) is not None:
-            return Answer.NO
+            return NO
         following = text[position + 1 : position + 2]
         if following > "\x7f" and ord(following) not in ASCII:
-            return Answer.NO
+            return NO
         if foreign.start() > position:
             # What stands before the first odd character must be the beginning of a tag, or there is none.
             answer = self._ask(text[position : foreign.start()], 0, False)
             if isinstance(answer, Tag):
                 answer.end += position
                 return answer
-            if answer is Answer.NO:
-                return Answer.NO
+            if answer is NO:
+                return NO
         return self._ask_odd(text, position, is_final)
 
     def goes_on(self, text: str, position: int, more: str) -> bool:
@@ -281,15 +222,15 @@ class Vocabulary:
             if match is not None:
                 return self._known(match).at(match.end())
         if not is_final and self._partial.match(text, position) is not None:
-            return Answer.MAYBE
-        return Answer.NO
+            return MAYBE
+        return NO
 
     def _known(self, match: re.Match[str]) -> Tag:
         """The tag, read once: most tags of an answer were there before."""
         text = match.group()
         tag = self._tags.get(text)
         if tag is None:
-            tag = _tag(match, text, 0)
+            tag = read_tag(match, text, 0)
             if len(self._tags) >= _MAX_KNOWN:
                 self._tags.clear()
             if len(text) <= _MAX_REMEMBERED:
@@ -299,7 +240,7 @@ class Vocabulary:
     def _ask_odd(self, text: str, position: int, is_final: bool) -> Tag | Answer:
         """The same for text with characters that are read as others; a small window first."""
         answer = self._ask_window(text, position, 96, is_final)
-        if answer is Answer.MAYBE and position + 96 < len(text):
+        if answer is MAYBE and position + 96 < len(text):
             return self._ask_window(text, position, _MAX_TAG, is_final)
         return answer
 
@@ -307,14 +248,14 @@ class Vocabulary:
         window = text[position : position + length]
         plain = window.translate(ASCII)
         if len(window) - len(plain) > _MAX_ZERO_WIDTH:
-            return Answer.NO
+            return NO
         match = self._full.match(plain)
         if match is not None:
             origin = _origin(window)
             end = origin[match.end() - 1] + 1
-            return _tag(match, match.group(), position + end, window, origin)
+            return read_tag(match, match.group(), position + end, window, origin)
         is_open = not is_final or position + length < len(text)
-        return Answer.MAYBE if is_open and self._partial.match(plain) else Answer.NO
+        return MAYBE if is_open and self._partial.match(plain) else NO
 
 
 def _class(characters: str) -> str:
@@ -324,63 +265,6 @@ def _class(characters: str) -> str:
 def _origin(window: str) -> list[int]:
     """Where each character of `window.translate(ASCII)` came from."""
     return [index for index, character in enumerate(window) if ASCII.get(ord(character)) != ""]
-
-
-_NAME_ATTRIBUTE = re.compile(r"""[ \t\r\n|;]name[ \t\r\n]*=[ \t\r\n]*""", re.IGNORECASE)
-_EQUALS_NAME = re.compile(r"[a-z]+[ \t\r\n]*=[ \t\r\n]*", re.IGNORECASE)
-_VALUE = re.compile(
-    r"""(?P<quoted>\\?(?P<quote>["'])(?P<inner>[^<>\n]*?)\\?(?:(?P=quote)|(?=[ |;]*/?>)|\Z))"""
-)
-_BARE = re.compile(r"""[^ \t\r\n"'<>|/=]+""")
-_FOREIGN = re.compile(r"<+[|;/]*(?:" + "|".join(_FOREIGN_PREFIXES) + ")", re.IGNORECASE)
-
-
-def _tag(
-    match: re.Match[str], plain: str, end: int, window: str = "", origin: list[int] | None = None
-) -> Tag:
-    group = match.lastgroup or ""
-    kind = _KIND_BY_GROUP[group]
-    tag = Tag(kind, end, is_close=group.startswith("close_"))
-    tag.is_doubled = plain.startswith("<<")
-    if kind is Kind.CDATA:
-        return tag
-    tag.is_foreign = _FOREIGN.match(plain) is not None
-    tag.word = match.group(group)
-    if tag.is_close:
-        return tag
-    tag.is_empty = plain.endswith("/>")
-    span, is_native = _name_span(tag.word, group)
-    if span is not None:
-        shift = match.start(group) - match.start()
-        first, last = span[0] + shift, span[1] + shift
-        raw = plain[first:last]
-        if origin is not None:
-            raw = window[origin[first] : origin[last - 1] + 1] if last > first else ""
-            raw = "".join(c for c in raw if c not in ZERO_WIDTH)
-        tag.name, tag.is_native = decode_entities(raw), is_native
-        if kind is Kind.WRAPPER:
-            tag.kind, tag.is_wrapping = Kind.CALL, True
-    return tag
-
-
-def _name_span(text: str, group: str) -> tuple[tuple[int, int] | None, bool]:
-    """Where in the tag's text its name stands, and whether it is written `word=NAME`."""
-    is_native = False
-    start = _NAME_ATTRIBUTE.search(text)
-    if group in ("function", "parameter"):
-        equals = _EQUALS_NAME.match(text)
-        if equals is not None:
-            start, is_native = equals, True
-    if start is None:
-        return None, False
-    quoted = _VALUE.match(text, start.end())
-    if quoted is not None:
-        return quoted.span("inner"), is_native
-    if is_native and group == "parameter":
-        last = len(text.rstrip(">").rstrip("/").rstrip(" \t|;"))
-        return (start.end(), last), True
-    bare = _BARE.match(text, start.end())
-    return (bare.span() if bare else None), is_native
 
 
 STARTERS = Vocabulary(opens="none wrapper invoke function think")

@@ -7,12 +7,13 @@ import re
 from service.core.mimoml.arguments import Tool, members_of
 from service.core.mimoml.callheads import JSON_BEGINNING, JSON_HEAD, JSON_NAME
 from service.core.mimoml.callmodes import CallModes
-from service.core.mimoml.grammar import STRUCTURE, Tag
+from service.core.mimoml.grammar import STRUCTURE
 from service.core.mimoml.jsonstream import JSONStream
 from service.core.mimoml.jsontext import JSONValue, decode_loose
 from service.core.mimoml.linecall import Nesting, StringDecoder
-from service.core.mimoml.patterns import Answer
+from service.core.mimoml.patterns import MAYBE, NO
 from service.core.mimoml.state import Mode
+from service.core.mimoml.tags import Tag
 
 _STRING_BEGINS_OBJECT = re.compile(r'"(?:[ \t\r\n]|\\[nrt])*\{')
 _STRING_BEGINS_BLANK = re.compile(r'"(?:[ \t\r\n]|\\[nrt])*\\?\Z')
@@ -30,9 +31,9 @@ class JSONModes(CallModes):
             self._head_found(head)
             return
         beginning = JSON_BEGINNING.ask(buffer, position, is_final=self._ahead.is_final)
-        if head is Answer.MAYBE or beginning is Answer.MAYBE:
+        if head is MAYBE or beginning is MAYBE:
             return
-        if beginning is Answer.NO:
+        if beginning is NO:
             self._release("false_start")
         else:
             self._buffer_begins()
@@ -102,7 +103,7 @@ class JSONModes(CallModes):
             self._json_cut()
         elif self._position < len(self._buffer):
             answer = self._recognise(STRUCTURE, self._position)
-            if answer is Answer.MAYBE:
+            if answer is MAYBE:
                 return
             if isinstance(answer, Tag) and answer.is_close:
                 self._json_cut()
@@ -152,7 +153,7 @@ class JSONModes(CallModes):
             if isinstance(answer, Tag):
                 self._is_repaired = True
                 self._complete()
-            elif answer is Answer.NO:
+            elif answer is NO:
                 self._position = end + 1
 
     def _skip(self) -> None:
@@ -182,7 +183,7 @@ class JSONModes(CallModes):
             answer = self._recognise(STRUCTURE, end)
             if isinstance(answer, Tag):
                 self._buffer_ends()
-            elif answer is Answer.NO:
+            elif answer is NO:
                 self._keep(end + 1)
 
     def _buffer_ends(self) -> None:

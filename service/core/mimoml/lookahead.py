@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 
 from service.core.mimoml.characters import CLOSE_BRACKETS, OPEN_BRACKETS
-from service.core.mimoml.grammar import STRUCTURE, Kind, Tag, Vocabulary
+from service.core.mimoml.grammar import STRUCTURE, Vocabulary
 from service.core.mimoml.jsontext import past
-from service.core.mimoml.patterns import Answer
+from service.core.mimoml.patterns import MAYBE, NO, Answer
+from service.core.mimoml.tags import CDATA, Tag
 
 _BLANKS = re.compile("[ \t\r\n]*")
 _MAX_LAYOUT = 256  # blanks behind a closer that are looked past; more than that count as an end
@@ -29,7 +30,7 @@ class Lookahead:
     def at(self, vocabulary: Vocabulary, text: str, position: int) -> Tag | Answer:
         """The tag at `position`, an opening bracket."""
         answer = vocabulary.recognise(text, position, is_final=self.is_final)
-        if answer is Answer.MAYBE:
+        if answer is MAYBE:
             self.asked, self.asked_at = vocabulary, position
         return answer
 
@@ -39,13 +40,13 @@ class Lookahead:
         if tag.is_doubled and text[end : end + 1] in CLOSE_BRACKETS:
             end += 1
         answer = self.next_from(text, min(end, len(text)))
-        return Answer.NO if isinstance(answer, Tag) and answer.kind is Kind.CDATA else answer
+        return NO if isinstance(answer, Tag) and answer.kind is CDATA else answer
 
     def next_from(self, text: str, position: int) -> Tag | Answer | None:
         """The same from a position on, CDATA included."""
         end = past(_BLANKS, text, position, position + _MAX_LAYOUT)
         if end == len(text):
-            return None if self.is_final else Answer.MAYBE
+            return None if self.is_final else MAYBE
         if end - position == _MAX_LAYOUT:
             return None
-        return self.at(STRUCTURE, text, end) if text[end] in OPEN_BRACKETS else Answer.NO
+        return self.at(STRUCTURE, text, end) if text[end] in OPEN_BRACKETS else NO

@@ -25,8 +25,9 @@ from service.core.conversation import (
     ToolSpec,
 )
 from service.core.mimoml.arguments import Parameter, Tool, Toolbox
-from service.core.mimoml.grammar import STRUCTURE, Tag
+from service.core.mimoml.grammar import STRUCTURE
 from service.core.mimoml.jsontext import JSONValue, Number, decode, encode
+from service.core.mimoml.tags import Tag
 from service.core.mimoml.urls import defuse_urls, restore_urls
 
 __all__ = ["defuse_urls", "render_calls", "render_results", "render_tools", "restore_urls"]

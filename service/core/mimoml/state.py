@@ -13,13 +13,14 @@ from enum import IntEnum
 from service.core.mimoml.arguments import Arguments, Parameter, Scraps, Tool, Toolbox
 from service.core.mimoml.characters import CLOSE_BRACKETS
 from service.core.mimoml.context import Context
-from service.core.mimoml.grammar import Kind, Tag, Vocabulary
+from service.core.mimoml.grammar import Vocabulary
 from service.core.mimoml.jsonstream import JSONStream
 from service.core.mimoml.linecall import Nesting, StringDecoder
 from service.core.mimoml.lookahead import Lookahead
 from service.core.mimoml.outlet import Outlet, SievePolicy
-from service.core.mimoml.patterns import Answer
+from service.core.mimoml.patterns import MAYBE, Answer
 from service.core.mimoml.schema import ANYTHING
+from service.core.mimoml.tags import NONE, Tag
 from service.core.mimoml.values import ValueReader
 
 BLANKS = re.compile("[ \t\r\n]+")
@@ -50,7 +51,7 @@ def nowhere(_: str) -> None:
     """Takes what a refused call would have given out."""
 
 
-_NO_TAG = Tag(Kind.NONE, 0)
+_NO_TAG = Tag(NONE, 0)
 NO_TOOL = Tool.unknown()
 _NO_ARGUMENTS = Arguments(NO_TOOL, nowhere)
 _NO_STREAM = JSONStream(nowhere, ANYTHING)
@@ -113,7 +114,7 @@ class State:
 
     def _recognise(self, vocabulary: Vocabulary, position: int) -> Tag | Answer:
         answer = self._ahead.at(vocabulary, self._buffer, position)
-        self._waits = answer is Answer.MAYBE
+        self._waits = answer is MAYBE
         return answer
 
     def _say(self, end: int, *, is_tracked: bool = False) -> None:

@@ -9,13 +9,14 @@ from service.core.mimoml.arguments import Tool
 from service.core.mimoml.callheads import JSON_NAME, LINE_HEAD, WHOLE_BEGINNING
 from service.core.mimoml.callmodes import markup_of
 from service.core.mimoml.context import Context
-from service.core.mimoml.grammar import STARTERS, THINK_END, Kind, Tag
+from service.core.mimoml.grammar import STARTERS, THINK_END
 from service.core.mimoml.jsonmodes import JSONModes
 from service.core.mimoml.jsontext import JSONValue
 from service.core.mimoml.linecall import Nesting, arguments_of_line
-from service.core.mimoml.patterns import Answer
+from service.core.mimoml.patterns import MAYBE, NO, Answer
 from service.core.mimoml.schema import coerced, value_of_text
 from service.core.mimoml.state import BLANKS, Mode
+from service.core.mimoml.tags import NONE, THINK, WRAPPER, Tag
 
 _MAY_END_THINKING = re.compile(THINK_END.may_tag)
 
@@ -44,23 +45,23 @@ class TextModes(JSONModes):
         """The next tag, or what may become one, or "T" at the start of a line: where, and what it is."""
         while (found := context.scan(limit, position)) < len(limit) and limit[found] != "T":
             answer = self._recognise(STARTERS, found)
-            if answer is not Answer.NO:
+            if answer is not NO:
                 return found, answer
             context.skip()
             position = found + 1
-        return found, Answer.NO
+        return found, NO
 
     def _tag_in_text(self, tag: Tag, context: Context) -> None:
         is_line_start = context.is_line_start
         self._markup = markup_of(tag)
-        if tag.kind is Kind.NONE:
+        if tag.kind is NONE:
             self._position = tag.end
-        elif tag.kind is Kind.THINK:
+        elif tag.kind is THINK:
             context.skip()
             self._say(tag.end)
             if is_line_start and not self._is_reasoning:
                 self._mode = Mode.THINK
-        elif tag.kind is Kind.WRAPPER:
+        elif tag.kind is WRAPPER:
             self._wrapper_begins(tag)
         else:
             self._call_begins(tag, is_wrapped=tag.is_wrapping)
@@ -73,7 +74,7 @@ class TextModes(JSONModes):
         if match.start() > self._position:
             self._say(match.start(), is_tracked=True)
         answer = self._recognise(THINK_END, self._position)
-        if answer is Answer.NO:
+        if answer is NO:
             self._say(self._position + 1, is_tracked=True)
         elif isinstance(answer, Tag):
             self._say(answer.end, is_tracked=True)
@@ -84,10 +85,10 @@ class TextModes(JSONModes):
     # --- `TOOL_CALL:` lines ---------------------------------------------------------------------------------
 
     def _line_begins(self, context: Context) -> None:
-        answer: re.Match[str] | Answer = Answer.NO
+        answer: re.Match[str] | Answer = NO
         if self._finds_lines and self._may_call(self._position + 1):
             answer = LINE_HEAD.ask(self._buffer, self._position, is_final=self._ahead.is_final)
-        if answer is Answer.MAYBE:
+        if answer is MAYBE:
             return
         tool = None
         if isinstance(answer, re.Match):
@@ -144,7 +145,7 @@ class TextModes(JSONModes):
             self._is_fresh = False
             return False
         answer = WHOLE_BEGINNING.ask(self._buffer, self._position, is_final=self._ahead.is_final)
-        if answer is Answer.MAYBE:
+        if answer is MAYBE:
             return True
         self._is_fresh = False
         if not isinstance(answer, re.Match):

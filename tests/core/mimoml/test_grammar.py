@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.core.mimoml.grammar import CLOSERS, STARTERS, STRUCTURE, Kind, Tag
+from service.core.mimoml.grammar import CLOSERS, STARTERS, STRUCTURE
 from service.core.mimoml.patterns import Answer
+from service.core.mimoml.tags import Kind, Tag
 
 TAGS = [
     '<|MiMoML|invoke name="exec">', "</|MiMoML|parameter>", "<MiMoMLtool_calls>", "<｜MiMoML｜tool_calls>",
