@@ -363,19 +363,17 @@ def _batch_routes() -> list[tuple[str, str]]:
 
 @pytest.mark.slow
 async def test_a_live_request_does_not_wait_behind_a_batch(start: Start, clean_redis: str) -> None:
-    """Slow: items that take half a second keep their share of the pool busy, and no more than that."""
+    """Slow: items that hang keep their share of the pool busy, and no more than that."""
     async with start("platform", batches=Batches(max_in_flight=50)) as rig:
-        await call(rig, "POST", URL, json=body_of(200, "Slow [[sim: delay_ms=500]]"))
+        await call(rig, "POST", URL, json=body_of(200, "Slow [[sim: delay_ms=600000]]"))
 
         async def is_busy() -> bool:
             return await rig.leases() >= 6  # three quarters of eight slots
 
         await until(is_busy)
         for _ in range(5):
-            began_s = asyncio.get_running_loop().time()
-            await call(rig, "POST", "/v1/messages", json=params())
-            assert asyncio.get_running_loop().time() - began_s < 0.35
-        assert await rig.leases() <= 8
+            await asyncio.wait_for(call(rig, "POST", "/v1/messages", json=params()), 60)
+            assert 6 <= await rig.leases() <= 8, "no item has ended for it"
 
 
 @pytest.mark.slow

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 
@@ -11,11 +10,12 @@ import pytest
 
 from service.gateway.background import Background
 from service.store import keys
-from service.store.client import Store, connect
+from service.store.client import Store, StoreSettings, connect
 from tests.web.dialects import DIALECTS, Dialect
-from tests.web.rig import Rig, Start
+from tests.web.rig import PATIENCE_S, Rig, Start
 
-PROMISE_S = 1.0
+# A second, in looks that are 20 ms apart and ask Redis: when the machine stands still, so do they.
+PROMISED_LOOKS = 50
 PHASES = {
     "before the headers": ("delay_ms=20000", True),
     "before the first token": ("first_delay_ms=20000", True),
@@ -28,16 +28,18 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 async def store(clean_redis: str) -> AsyncIterator[Store]:
-    found = connect(clean_redis, spawn=Background().spawn)
+    found = connect(clean_redis, spawn=Background().spawn, settings=StoreSettings.within(PATIENCE_S))
     yield found
     await found.aclose()
 
 
-async def within(promise_s: float, what: str, holds: Callable[[], Awaitable[bool]]) -> None:
-    deadline_s = time.monotonic() + promise_s
-    while not await holds():
-        assert time.monotonic() < deadline_s, f"not within {promise_s} s: {what}"
+async def looks_until(what: str, holds: Callable[[], Awaitable[bool]]) -> int:
+    """How many looks it took; more than a machine can be busy for are a failure."""
+    for looks in range(1500):
+        if await holds():
+            return looks
         await asyncio.sleep(0.02)
+    raise AssertionError(f"never: {what}")
 
 
 @pytest.mark.parametrize("kind", ["platform", "studio"])
@@ -50,17 +52,19 @@ async def test_client_that_leaves_costs_nothing_a_second_later(
     words, stream = PHASES[phase]
     async with start(kind) as rig:
         body = dialect.ask(f"[[sim: {words}]] Tell me a long story", stream=stream)
-        client = asyncio.ensure_future(_everything(rig, dialect, body))
+        seen = bytearray()
+        client = asyncio.ensure_future(_everything(rig, dialect, body, seen))
+        has_seen_text = "stall" in words
 
         async def hangs() -> bool:
-            return await rig.leases() == 1
+            is_asked = any(one.method == "POST" for one in rig.simulator.record.requests)
+            return is_asked and await rig.leases() == 1 and (b"delta" in seen or not has_seen_text)
 
-        await within(2.0, "the request has an account", hangs)
+        await looks_until("the request has an account", hangs)
         await asyncio.sleep(0.1)
         assert not client.done()
         client.cancel()
         await asyncio.gather(client, return_exceptions=True)
-        left_at_s = time.monotonic()
 
         async def is_free() -> bool:
             return await rig.leases() == 0
@@ -72,13 +76,12 @@ async def test_client_that_leaves_costs_nothing_a_second_later(
         async def is_booked() -> bool:
             return bool(await booked(rig, store))
 
-        await within(PROMISE_S, "the lease is given back", is_free)
-        await within(PROMISE_S, "the usage is booked", is_booked)
-        await within(PROMISE_S, "the upstream is closed", is_closed)
-        assert time.monotonic() - left_at_s < PROMISE_S
+        looks = await looks_until("the lease is given back", is_free)
+        looks += await looks_until("the usage is booked", is_booked)
+        looks += await looks_until("the upstream is closed", is_closed)
+        assert looks <= PROMISED_LOOKS
         usage = await booked(rig, store)
         assert usage["requests"] == 1
-        has_seen_text = "stall" in words
         assert (usage.get("output_tokens", 0) > 0) == has_seen_text, "what was generated is booked"
         assert not rig.gateway.services.chat.holdings.leases
         assert not rig.gateway.services.chat.holdings.admissions
@@ -91,6 +94,7 @@ async def booked(rig: Rig, store: Store) -> dict[str, int]:
     return {name.decode().partition(":")[0]: int(value) for name, value in fields.items()}
 
 
-async def _everything(rig: Rig, dialect: Dialect, body: dict) -> bytes:
+async def _everything(rig: Rig, dialect: Dialect, body: dict, seen: bytearray) -> None:
     async with rig.http.post(rig.url(dialect.path), json=body) as response:
-        return await response.read()
+        async for piece in response.content.iter_any():
+            seen += piece
