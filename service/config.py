@@ -21,8 +21,8 @@ from service.core.prices import UNCHANGED, Prices
 # refuses it.
 FORMS: Mapping[str, tuple[re.Pattern[str], str]] = {
     "name": (
-        re.compile(r"[A-Za-z0-9_.-]{1,64}"),
-        "must be 1 to 64 letters, digits, dots, hyphens or underscores",
+        re.compile(r"(?!\.+$)[A-Za-z0-9_.-]{1,64}"),
+        "must be 1 to 64 letters, digits, dots, hyphens or underscores, and not dots alone",
     ),
     "label": (re.compile(r"[^\x00-\x1f\x7f]{1,64}"), "must be 1 to 64 characters, no control characters"),
     "model": (re.compile(r"[!-~]{1,128}"), "must be 1 to 128 printable ASCII characters without blanks"),

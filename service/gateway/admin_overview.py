@@ -81,7 +81,8 @@ class AdminOverview:
         self.is_draining: Callable[[], bool] = lambda: False
 
     async def look(self, period: str) -> Overview:
-        """`period`: hour, day or week. While Redis is away the numbers are zeros, and `degraded` says why.
+        """`period`: hour, day or week. While Redis is away the numbers are zeros, what is open is what this
+        process has open, and `degraded` says why.
 
         Raises InvalidRequest."""
         if (step := STEP_BY_PERIOD.get(period)) is None:
@@ -132,7 +133,8 @@ class AdminOverview:
             rows = decoded_rows(await self._board.rows())
             batches = await self._batches.load(now_s=now_s)
         except StoreUnavailable:
-            counts, rows, batches = [{} for _ in starts], [], BatchLoad()
+            counts, batches = [{} for _ in starts], BatchLoad()
+            rows = decoded_rows([self._fleet.own_row()])
         return [point(start, found) for start, found in zip(starts, counts, strict=True)], rows, batches
 
     async def _accounts(self) -> Mapping[str, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Protocol
 
 import orjson
@@ -24,6 +24,7 @@ log = structlog.get_logger()
 PULSE_S = 1.5
 WATCH_S = 6
 _STOP_S = 60.0
+_MAX_SHOWN = 500  # of one worker, the oldest: told every second and a half, some 150 KB at the most
 _DIALECTS = {"chat": "openai_chat", "responses": "openai_responses", "messages": "anthropic_messages"}
 
 
@@ -86,21 +87,22 @@ class Fleet:
         if self._unsent is not None:
             return Pulse(
                 worker=self.worker,
-                row=self._row(),
+                row=self.own_row(),
                 number=self._unsent.number,
                 slots=self._unsent.slots,
                 errors=self._unsent.errors,
             )
         slots, errors = self.stats.take()
         if not slots and not errors:
-            return Pulse(worker=self.worker, row=self._row())
+            return Pulse(worker=self.worker, row=self.own_row())
         self._flushes += 1
         self._unsent = Pulse(
-            worker=self.worker, row=self._row(), number=self._flushes, slots=slots, errors=errors
+            worker=self.worker, row=self.own_row(), number=self._flushes, slots=slots, errors=errors
         )
         return self._unsent
 
-    def _row(self) -> bytes:
+    def own_row(self) -> bytes:
+        """What this process says of itself, as JSON."""
         running = list(self._running)
         facts = {
             "worker": self.worker,
@@ -118,8 +120,7 @@ class Fleet:
         them show theirs for a while."""
         found = self.own()
         for shown in await self._shown_by_all():
-            requests = [LiveRequest(**one) for one in orjson.loads(shown)]
-            found += [one for one in requests if one.worker != self.worker]
+            found += [one for one in _decoded_live(shown) if one.worker != self.worker]
         return sorted(found, key=lambda one: -one.age_s)
 
     async def _shown_by_all(self) -> Sequence[bytes]:
@@ -151,7 +152,8 @@ class Fleet:
         return bool(doomed)
 
     def _encoded_live(self) -> bytes:
-        return orjson.dumps([asdict(one) for one in self.own()])
+        oldest = sorted(self.own(), key=lambda one: -one.age_s)[:_MAX_SHOWN]
+        return orjson.dumps([asdict(one) for one in oldest])
 
 
 def _shown(one: Running, *, worker: str, now_s: float) -> LiveRequest:
@@ -169,6 +171,15 @@ def _shown(one: Running, *, worker: str, now_s: float) -> LiveRequest:
         is_streaming=record.streams,
         worker=worker,
     )
+
+
+_SHOWN_FIELDS = frozenset(field.name for field in fields(LiveRequest))
+
+
+def _decoded_live(shown: bytes) -> list[LiveRequest]:
+    """What a worker shows; what one of another version tells in another way is left out."""
+    told = [{name: one[name] for name in one if name in _SHOWN_FIELDS} for one in orjson.loads(shown)]
+    return [LiveRequest(**one) for one in told if len(one) == len(_SHOWN_FIELDS)]
 
 
 def _phase(record: RequestRecord) -> str:

@@ -14,16 +14,18 @@ from service.web.context import RECORD, SERVICES
 MALFORMED_FORM = (ValueError, AssertionError, EOFError, HttpProcessingError)
 
 
-async def read_body(request: web.Request) -> bytes:
-    """The whole body. Raises BodyTooLarge (from Content-Length already, where it is told) and
-    InvalidRequest for a body that does not come in time."""
+async def read_body(request: web.Request, *, max_bytes: int | None = None) -> bytes:
+    """The whole body, of at most `max_bytes` (None: as configured). Raises BodyTooLarge (from Content-Length
+    already, where it is told) and InvalidRequest for a body that does not come in time."""
     services = request.app[SERVICES]
-    max_bytes = services.limits.max_body_bytes
+    max_bytes = min(max_bytes or services.limits.max_body_bytes, services.limits.max_body_bytes)
     if request.content_length is not None and request.content_length > max_bytes:
         raise BodyTooLarge(max_bytes=max_bytes)
     try:
         if request.content.is_eof():  # it came with the head, as small bodies do: no timer is needed
             body = await request.read()
+            if len(body) > max_bytes:
+                raise BodyTooLarge(max_bytes=max_bytes)
         else:
             async with asyncio.timeout(services.timeouts.body_s):
                 body = await _read(request, max_bytes)

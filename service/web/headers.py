@@ -14,6 +14,12 @@ from service.core.leases import Admission, Allowance, OverLimit
 REQUEST_ID = "X-Request-Id"
 NOTES = "X-Mimo-Gateway-Notes"
 _MAX_NOTES_CHARS = 1024
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+
+
+def is_request_id(text: str) -> bool:
+    """Whether a client may call its request so: it stands in headers, logs and Redis."""
+    return _REQUEST_ID.fullmatch(text) is not None
 
 
 def notes_header(notes: Iterable[str]) -> dict[str, str]:

@@ -5,7 +5,6 @@ It sees requests and errors; it never wraps a body or a stream."""
 from __future__ import annotations
 
 import asyncio
-import re
 
 import structlog
 from aiohttp import web
@@ -28,13 +27,12 @@ from service.web.admin.guard import is_admin
 from service.web.context import API_KEY, RECORD, SERVICES, Services
 from service.web.drain import shutting_down
 from service.web.errors import error_response
-from service.web.headers import REQUEST_ID, presented_key
+from service.web.headers import REQUEST_ID, is_request_id, presented_key
 from service.web.routes import OPEN_PATHS, route_name
 from service.web.stream import write_in_time
 
 log = structlog.get_logger()
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 _MAX_USER_AGENT_CHARS = 120
 # What the kernel takes without waiting for the client; longer answers may wait for ever.
 _LARGE_BYTES = 64 << 10
@@ -120,7 +118,7 @@ async def _sent(request: web.Request, response: web.Response) -> None:
 def _record(request: web.Request, services: Services) -> RequestRecord:
     sent, route = request.headers.get(REQUEST_ID, ""), route_name(request.path)
     return RequestRecord(
-        request_id=sent if _REQUEST_ID.fullmatch(sent) else services.ids.new("req_"),
+        request_id=sent if is_request_id(sent) else services.ids.new("req_"),
         route=route,
         method=request.method if request.method in _METHODS else "other",
         started_at_s=services.clock.monotonic_s(),

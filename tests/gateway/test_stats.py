@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 import orjson
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from service.core.admin import Heard, Pulse
 from service.core.errors import NoAccount, PermissionDenied, StoreUnavailable, UpstreamUnavailable
 from service.core.events import Usage
-from service.gateway.fleet import Fleet
+from service.gateway.fleet import _MAX_SHOWN, Fleet
 from service.gateway.stats import Stats
 from service.telemetry.record import AttemptRecord, RequestRecord
 from tests.fakes.clock import FakeClock
@@ -128,6 +129,7 @@ class Board:
         self.is_deaf = self.loses_reply = False
         self.pulses: list[Pulse] = []
         self.live = b""
+        self.shown = b"[]"
         self.heard = Heard()
 
     async def pulse(self, pulse: Pulse, *, live: bytes = b"") -> Heard:
@@ -154,7 +156,7 @@ class Board:
     async def lives(self) -> Sequence[bytes]:
         if self.is_deaf:
             raise StoreUnavailable("away")
-        return [orjson.dumps([])]
+        return [self.shown]
 
     async def watch(self, *, ttl_s: int) -> None:
         self.heard = Heard(is_watched=True)
@@ -245,6 +247,27 @@ async def test_own_requests_are_shown_while_redis_is_away(clock: FakeClock) -> N
     board.is_deaf = True
     fleet = Fleet(board, Stats(clock), {Runs()}, clock=clock, worker="w")
     assert [one.request_id for one in await fleet.live()] == ["req_1"]
+
+
+async def test_requests_of_a_worker_of_another_version_are_shown_as_far_as_they_can_be(
+    clock: FakeClock,
+) -> None:
+    board = Board()
+    fleet = Fleet(board, Stats(clock), set(), clock=clock, worker="w")
+    (known,) = Fleet(board, Stats(clock), {Runs()}, clock=clock, worker="newer").own()
+    told = asdict(known)
+    board.shown = orjson.dumps([{**told, "colour": "blue"}, {"request_id": "req_2", "worker": "older"}])
+    assert await fleet.live() == [known]
+
+
+async def test_worker_shows_its_oldest_requests_only(clock: FakeClock) -> None:
+    board = Board()
+    running = {Runs(request_id=f"req_{n}", started_at_s=float(n)) for n in range(_MAX_SHOWN + 5)}
+    fleet = Fleet(board, Stats(clock), running, clock=clock, worker="w")
+    board.heard = Heard(is_watched=True)
+    await fleet.beat()
+    await fleet.beat()
+    assert [one["request_id"] for one in orjson.loads(board.live)] == [f"req_{n}" for n in range(_MAX_SHOWN)]
 
 
 async def test_request_is_stopped_where_it_runs_whoever_asks(clock: FakeClock) -> None:

@@ -118,6 +118,7 @@ REFUSED = [
     pytest.param({"api_key": "sk-1", "weight": 99}, "weight", id="too heavy"),
     pytest.param({"api_key": "sk-1", "region": "cn"}, "region", id="a region without a plan"),
     pytest.param({"api_key": "tp-1", "region": "mars"}, "region", id="no such region"),
+    pytest.param({"api_key": "sk-1", "name": ".."}, "name", id="a name that is no place in a URL"),
     pytest.param({"api_key": "sk-1", "base_url": "javascript:alert(1)"}, "base_url", id="no URL"),
     pytest.param({"api_key": "sk-1", "base_url": "http://169.254.169.254"}, "base_url", id="metadata"),
     pytest.param({"cookie": COOKIE, "base_url": "http://proxy.example"}, "base_url", id="in the clear"),
@@ -142,9 +143,19 @@ async def test_what_cannot_be_an_account_is_refused_by_its_field(
     assert COOKIE not in answer["error"]["message"]
 
 
-@pytest.mark.parametrize("body", ["", "[]", "{", '"x"', "null", '{"name": "%s"}' % ("x" * 140_000)])
+@pytest.mark.parametrize("body", ["", "[]", "{", '"x"', "null"])
 async def test_body_must_be_an_object(operator: Operator, body: str) -> None:
     assert (await operator.call("POST", PATH, data=body))[0] == 400
+
+
+@pytest.mark.parametrize("path", [PATH, "/session"])
+async def test_body_that_is_too_long_is_not_read(operator: Operator, path: str) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(200):
+            yield b" " * 1024
+
+    for body in ('{"name": "%s"}' % ("x" * 140_000), endless()):
+        assert (await operator.call("POST", path, data=body))[0] == 413
 
 
 # --- adding -------------------------------------------------------------------------------------------------

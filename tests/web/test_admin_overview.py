@@ -125,6 +125,7 @@ async def test_redis_that_is_away_is_told_and_the_key_still_opens(tmp_path: Path
     async with fleet_of(f"unix://{tmp_path}/nobody.sock", tmp_path) as fleet:
         answer = await fleet.operator.ok("GET", "/overview")
         assert answer["redis"]["is_up"] is False
+        assert answer["workers"] == 1, "this one"
         assert {one["what"] for one in answer["degraded"]} >= {"redis", "limits"}
         assert str(tmp_path) not in str(answer)
         assert answer["totals"]["requests"] == 0
@@ -236,6 +237,7 @@ async def test_request_without_a_stream_is_stopped_by_a_status(endless: Fleet) -
 
 async def test_unknown_request_is_asked_of_the_others(fleet: Fleet) -> None:
     assert (await fleet.operator.call("DELETE", "/live/req_nobody"))[0] == 202
+    assert (await fleet.operator.call("DELETE", f"/live/{'x' * 129}"))[0] == 404
     (entry, *_) = (await fleet.operator.ok("GET", "/audit"))["entries"]
     assert (entry["action"], entry["target"], entry["who"]) == ("request_stopped", "req_nobody", "admin key")
 
