@@ -1,4 +1,4 @@
-"""The command line: serve, worker, batches, keys, accounts, simulator, check-config, doctor."""
+"""The command line: serve, worker, batches, keys, accounts, usage, simulator, check-config, doctor."""
 
 from __future__ import annotations
 
