@@ -17,8 +17,8 @@ SERVICE, CORE = ROOT / "service", ROOT / "service" / "core"
 PURE = frozenset(
     {
         *("__future__", "base64", "binascii", "bisect", "collections", "dataclasses", "datetime", "enum"),
-        *("fnmatch", "functools", "hashlib", "ipaddress", "itertools", "json_repair", "math", "orjson"),
-        *("re", "string", "sys", "types", "typing", "unicodedata", "urllib.parse"),
+        *("fnmatch", "functools", "hashlib", "ipaddress", "itertools", "json_repair", "math", "operator"),
+        *("orjson", "re", "string", "sys", "types", "typing", "unicodedata", "urllib.parse"),
     }
 )
 # Pure modules with impure corners. Of sys only the interpreter's constants and limits are read.
