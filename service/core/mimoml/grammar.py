@@ -209,9 +209,10 @@ class Vocabulary:
             if len(beginning) - len(plain) > _MAX_ZERO_WIDTH:
                 return False
             beginning = plain
-        if len(beginning) > _MAX_REMEMBERED:
-            return self._is_a_beginning(beginning)
-        return self._is_beginning(beginning)
+        return self._begins(beginning)
+
+    def _begins(self, text: str) -> bool:
+        return (self._is_a_beginning if len(text) > _MAX_REMEMBERED else self._is_beginning)(text)
 
     def _is_a_beginning(self, text: str) -> bool:
         return self._partial.match(text) is not None
@@ -249,13 +250,13 @@ class Vocabulary:
         plain = window.translate(ASCII)
         if len(window) - len(plain) > _MAX_ZERO_WIDTH:
             return NO
-        match = self._full.match(plain)
+        match = self._full.match(plain) if _MAY_END.search(plain, 2) is not None else None
         if match is not None:
             origin = _origin(window)
             end = origin[match.end() - 1] + 1
             return read_tag(match, match.group(), position + end, window, origin)
         is_open = not is_final or position + length < len(text)
-        return MAYBE if is_open and self._partial.match(plain) else NO
+        return MAYBE if is_open and self._begins(plain) else NO
 
 
 def _class(characters: str) -> str:

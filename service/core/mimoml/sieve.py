@@ -103,6 +103,8 @@ class Sieve:
         is_clear = self._restorer is None or self._restorer.is_clear
         if is_clear and self._lane is None and self._machine.goes_on(text, is_reasoning=is_reasoning):
             return []
+        if self._held and is_reasoning is self._is_lane_of_reasoning:
+            text, self._held = self._held + text, ""
         self._leave_lane()
         if self._restorer is not None:
             if not self._restorer.is_of(is_reasoning=is_reasoning):
