@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -147,6 +148,14 @@ class Watch:
 
 
 Opened = Callable[..., Page]
+
+
+def until(is_so: Callable[[], bool]) -> None:
+    """Asks again and again: usage is booked, and other workers hear of a change, a little later."""
+    deadline_s = time.monotonic() + 90
+    while not is_so():
+        assert time.monotonic() < deadline_s, "it did not come about"
+        time.sleep(0.1)
 
 
 @pytest.fixture

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 import httpx2
 from playwright.sync_api import Page, expect
 
-from tests.admin_page.conftest import Opened, Watch
+from tests.admin_page.conftest import Opened, Watch, until
 from tests.admin_page.test_accounts import row
 from tests.clients.processes import Running
 
@@ -56,6 +54,7 @@ def test_key_is_shown_once_copied_used_limited_and_revoked(
     expect(blue).to_contain_text("budget $2.50 in all")
     expect(blue).to_contain_text("mimo-v2.6-flash")
     assert ask(served, key) == 200
+    until(lambda: any(one["used"]["requests"] == 1 for one in admin.get("/keys").json()["keys"]))
     page.reload()
     expect(blue.get_by_role("cell").nth(2)).to_have_text("1")  # a request
 
@@ -79,16 +78,7 @@ def test_key_is_shown_once_copied_used_limited_and_revoked(
     ).click()
     expect(blue).to_have_count(0)
     # A worker that knows a key hears of its end within seconds.
-    assert _refused_at_last(served, key)
-
-
-def _refused_at_last(served: Running, key: str) -> bool:
-    deadline_s = time.monotonic() + 60
-    while time.monotonic() < deadline_s:
-        if ask(served, key) == 401:
-            return True
-        time.sleep(0.2)
-    return False
+    until(lambda: ask(served, key) == 401)
 
 
 def test_key_of_the_file_cannot_be_revoked_here(opened: Opened) -> None:

@@ -9,14 +9,16 @@ import httpx2
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.admin_page.conftest import Opened
+from tests.admin_page.conftest import Opened, until
 
 
 @pytest.fixture
-def usage(opened: Opened, client: httpx2.Client) -> Page:
-    for model in ("mimo-v2.6-pro", "mimo-v2.6-flash"):
+def usage(opened: Opened, client: httpx2.Client, admin: httpx2.Client) -> Page:
+    asked = {"mimo-v2.6-pro", "mimo-v2.6-flash"}
+    for model in asked:
         question = {"model": model, "messages": [{"role": "user", "content": "Hello"}]}
         assert client.post("/v1/chat/completions", json=question).status_code == 200
+    until(lambda: asked <= {row["model"] for row in admin.get("/usage?group_by=model").json()["rows"]})
     page = opened("usage")
     expect(page.get_by_role("table", name="Usage")).to_contain_text("mimo-v2.6-flash")
     return page
