@@ -37,6 +37,8 @@ DEFAULT_CONFIG = Path("config.json")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. 0: fine; 1: it failed; 2: the configuration or the command line is wrong."""
     arguments = _parser().parse_args(argv)
+    if argv is None:  # the process's own: what a command logs stands beside its answer, not in it
+        structlog.configure(logger_factory=structlog.WriteLoggerFactory(file=sys.stderr))
     try:
         return int(arguments.run(arguments))
     except (ConfigError, RedisUrlError) as error:

@@ -10,24 +10,22 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from pathlib import Path
 
 from service import redis_access
-from service.account_check import checked
+from service.account_check import UNREADABLE, checked
 from service.account_file import remove_account, write_account
-from service.admin_wiring import account_shelf
+from service.admin_wiring import account_shelf, book_of
 from service.config import Account, Config
-from service.config_loader import changed_account
 from service.core.errors import InvalidRequest, StoreUnavailable
 from service.core.leases import AccountHealth
 from service.core.pasted import MAX_CHARS, decode_pasted
 from service.core.policy import REMEDIES
+from service.gateway.account_book import BookEntry
 from service.gateway.background import Background
 from service.gateway.system import SystemClock
 from service.outside_wiring import demo_accounts, upstreams_of
 from service.store.accounts import RedisAccounts
-from service.store.client import Store
 from service.telemetry.metrics import Metrics
 from service.upstream.http import Http, client_session
 from service.upstream.media import media_fetcher
@@ -119,52 +117,55 @@ async def remove(config: Config, config_file: Path, arguments: argparse.Namespac
 async def run(config: Config, arguments: argparse.Namespace, say: Say) -> int:
     """0; 1 when something does not answer or there is no such account."""
     name = getattr(arguments, "name", None)
-    is_test, of_file = arguments.action == "test", {account.name for account in config.mimo_accounts}
     async with AsyncExitStack() as stack:
-        if is_test and (name is None or name in of_file):  # needs no Redis
-            return await _test(await demo_accounts(config, stack), name, stack, say)
+        if arguments.action == "test":
+            return await _test(await demo_accounts(config, stack), arguments, stack, say)
         store = await redis_access.opened(config, stack, arguments.data_dir)
         pool = RedisAccounts(store, spawn=Background().spawn)
         try:
             await store.ping()  # without it the pool would tell what this process has seen: nothing
-            accounts = await _all(config, store)
-            if name is not None and name not in {account.name for account in accounts}:
+            book = await book_of(config, store)
+            if name is not None and book.find(name) is None:
                 say(f"No account is called {name!r}.")
                 return 1
-            if is_test:
-                return await _test(replace(config, mimo_accounts=accounts), name, stack, say)
             if arguments.action == "reset":
                 await pool.reset(name or "")
-            healths = await pool.health(accounts)
+            healths = await pool.health(book.accounts)
         except StoreUnavailable:
             say("Redis does not answer; `mimo-gateway doctor` says more.")
             return 1
     chosen = [health for health in healths if name in (None, health.account_name)]
-    say(table(accounts, chosen))
+    say(table(book.accounts, chosen))
     for health in chosen:
         if (remedy := REMEDIES.get(health.reason)) is not None:
             say(f"  {health.account_name}: {remedy}")
+    for entry in book.entries:
+        if not entry.is_readable and name in (None, entry.account.name):
+            say(f"  {entry.account.name}: {UNREADABLE}")
     return 0
 
 
-async def _all(config: Config, store: Store) -> tuple[Account, ...]:
-    """The file's accounts with the settings that were laid over theirs, then those that were added."""
-    shelved = await account_shelf(config, store).load()
-    of_file = (
-        changed_account(account, shelved.changes.get(account.name, {}), account.name)
-        for account in config.mimo_accounts
-    )
-    names = {account.name for account in config.mimo_accounts}
-    added = (stored.account for stored in shelved.added if stored.account.name not in names)
-    return (*of_file, *added)
-
-
-async def _test(config: Config, name: str | None, stack: AsyncExitStack, say: Say) -> int:
+async def _test(config: Config, arguments: argparse.Namespace, stack: AsyncExitStack, say: Say) -> int:
+    """Accounts of Redis too; one of the file that is named needs no Redis."""
+    name: str | None = arguments.name
     session = await stack.enter_async_context(client_session(config.timeouts))
     fetcher = await stack.enter_async_context(media_fetcher(config, Metrics()))
     upstreams = upstreams_of(config, Http(session, config.timeouts), fetcher)
-    chosen = [account for account in config.mimo_accounts if name in (None, account.name)]
-    answers = [await checked(account, upstreams[account.kind], say) for account in chosen]
+    entries = tuple(BookEntry(account=account) for account in config.mimo_accounts)
+    if name is None or name not in {entry.account.name for entry in entries}:
+        store = await redis_access.opened(config, stack, arguments.data_dir)
+        try:
+            await store.ping()
+            entries = (await book_of(config, store)).entries
+        except StoreUnavailable:
+            say("Redis does not answer: accounts that were added while the gateway ran are not known.")
+            if name is not None:
+                return 1
+    chosen = [entry for entry in entries if name in (None, entry.account.name)]
+    if not chosen and name is not None:
+        say(f"No account is called {name!r}.")
+        return 1
+    answers = [await checked(entry, upstreams[entry.account.kind], say) for entry in chosen]
     return 0 if all(answers) else 1
 
 

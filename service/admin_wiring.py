@@ -39,6 +39,14 @@ def account_shelf(config: Config, store: Store) -> admin_ports.AccountShelf:
     return RedisStoredAccounts(store, server_secret=config.secret_key.reveal())
 
 
+async def book_of(config: Config, store: Store) -> AccountBook:
+    """Every account as it stands now, for commands that look and leave; while Redis is away those of the
+    file."""
+    book = AccountBook(config.mimo_accounts, account_shelf(config, store))
+    await book.look()
+    return book
+
+
 def fleet_of(store: Store, holdings: Holdings, *, clock: ports.Clock, ids: ports.Ids) -> Fleet:
     """This process among those that share its Redis. It is known by its pod or host, and by chance: two may
     run on one."""

@@ -6,7 +6,6 @@ import asyncio
 import io
 import os
 import stat
-from dataclasses import replace
 from pathlib import Path
 
 import orjson
@@ -258,7 +257,7 @@ async def stored(clean_redis: str, name: str) -> None:
     """One account more in Redis."""
     store = connect(clean_redis, spawn=Background().spawn)
     shelf = RedisStoredAccounts(store, server_secret="")
-    account = replace(accounts([{"api_key": "sk-stored"}])[0], name=name)
+    (account,) = accounts([{"api_key": "sk-stored", "base_url": "http://127.0.0.1:9", "name": name}])
     await shelf.add(StoredAccount(account=account, created_at_s=1, secret_at_s=1, shown="sk-…"))
     await store.aclose()
 
@@ -273,3 +272,26 @@ def test_account_that_was_added_while_the_gateway_ran_is_listed_and_removed(
     assert desk.types("remove", "late")[1].startswith("removed account late from Redis\n")
     assert "late" not in desk.types("list")[1]
     assert desk.types("remove", "late")[0] == 1
+
+
+def test_account_that_was_added_is_tested_and_examined_and_told_when_it_cannot_be_read(
+    desk: Desk, clean_redis: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk.write(redis_url=clean_redis, mimo_accounts=[])
+    asyncio.run(stored(clean_redis, "late"))
+    for words in (["test"], ["test", "late"]):
+        assert "[FAIL] account late (platform) at" in desk.types(*words)[1]
+    monkeypatch.setenv("MIMO_SECRET_KEY", "another")
+    for words in (["test"], ["test", "late"], ["list"]):
+        assert "late: it was sealed under another MIMO_SECRET_KEY" in desk.types(*words)[1].replace(
+            "account late (platform)", "late"
+        )
+    assert main(["doctor", "--config", str(desk.file)]) == 1
+    assert "it was sealed under another MIMO_SECRET_KEY" in capsys.readouterr().out
+
+
+def test_accounts_of_the_file_are_tested_while_redis_is_away(desk: Desk) -> None:
+    nowhere = {"api_key": "sk-x", "base_url": "http://127.0.0.1:9"}
+    desk.write(mimo_accounts=[nowhere], redis_url="redis://127.0.0.1:1")
+    code, shown = desk.types("test")
+    assert (code, "are not known" in shown, "[FAIL] account platform-1" in shown) == (1, True, True)
