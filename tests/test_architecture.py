@@ -39,8 +39,7 @@ IMPURE_CALLS = frozenset(
 
 MAX_LINES = 400
 # Longer modules, each with the reason why it is not two.
-LONGER: dict[str, str] = {
-}
+LONGER: dict[str, str] = {}
 
 
 def modules(folder: Path) -> list[Path]:

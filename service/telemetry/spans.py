@@ -17,6 +17,7 @@ flags say, since callers are strangers (`parentbased_…` honours them)."""
 from __future__ import annotations
 
 import secrets
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -45,6 +46,7 @@ _SCOPE = InstrumentationScope("mimo-gateway", __version__)
 _PROVIDER = "xiaomi_mimo"  # the conventions' list of providers has none of that name
 _FAILURES = ("upstream_error", "gateway_error", "truncated")
 _NS = 1_000_000_000
+_CLOSE_S = 5.0
 
 Attributes = dict[str, str | bool | int | float | tuple[str, ...]]
 
@@ -105,7 +107,10 @@ class Spans:
                 self._processor.on_end(span)
 
     def close(self) -> None:
-        self._processor.shutdown()
+        # The SDK would wait for half a minute for a collector that does not answer.
+        closing = threading.Thread(target=self._processor.shutdown, name="spans-close", daemon=True)
+        closing.start()
+        closing.join(timeout=_CLOSE_S)
 
     # --- what there is to tell ------------------------------------------------------------------------------
 

@@ -15,6 +15,8 @@ from service.telemetry.trace import NO_TRACE, Trace, continued
 
 log = structlog.get_logger()
 
+_PROTOCOL = "http/protobuf"
+_PROTOCOLS = ("OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL")
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
 
@@ -76,6 +78,8 @@ def tracing_of(environ: Mapping[str, str], *, unix_s: Callable[[], float]) -> Tr
     `unix_s` is the clock that spans are stamped by."""
     if not is_wanted(environ):
         return PASSING_ON
+    if any(environ.get(name, _PROTOCOL) != _PROTOCOL for name in _PROTOCOLS):
+        log.warning("tracing_protocol_ignored", reason="spans leave by http/protobuf only")
     try:
         # Here, since it costs memory and may not be installed.
         from service.telemetry.spans import exporting

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased, Sampler
@@ -202,3 +203,17 @@ def test_work_that_goes_on_after_its_request_has_a_span_inside_it() -> None:
     inner = kit.spans.inside(outer)
     assert (inner.trace_id, inner.parent_id) == (outer.trace_id, outer.span_id)
     kit.spans.close()
+
+
+def test_a_collector_that_does_not_answer_does_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    released = threading.Event()
+
+    class Stuck(SpanProcessor):
+        def shutdown(self) -> None:
+            released.wait(60)
+
+    monkeypatch.setattr("service.telemetry.spans._CLOSE_S", 0.01)
+    spans = Spans(Stuck(), sampler=ALWAYS_ON, resource=Resource({}), unix_s=lambda: NOW_S)
+    spans.close()
+    assert not released.is_set(), "it was not waited for"
+    released.set()

@@ -48,6 +48,14 @@ def test_wanted_and_not_installed_is_said_and_goes_on(monkeypatch: pytest.Monkey
     assert logs[0]["event"] == "tracing_unavailable"
 
 
+def test_another_protocol_is_told_as_ignored() -> None:
+    with capture_logs() as logs:
+        tracing = tracing_of({**ENDPOINT, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, unix_s=lambda: 0.0)
+    tracing.close()
+    assert tracing.makes_spans
+    assert [line["event"] for line in logs] == ["tracing_protocol_ignored"]
+
+
 WHO_IMPORTS = """
 import builtins, sys
 from pathlib import Path
