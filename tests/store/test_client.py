@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import statistics
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -35,7 +38,7 @@ async def acquire_and_release(connected: Connected, number: int) -> None:
     await world.accounts.release(lease)
 
 
-async def until(holds, timeout_s: float = 5.0) -> None:
+async def until(holds, timeout_s: float = 30.0) -> None:
     async with asyncio.timeout(timeout_s):
         while not holds():  # noqa: ASYNC110 - what changes here is a server, which sets no Event
             await asyncio.sleep(0.01)
@@ -106,21 +109,22 @@ async def test_a_full_redis_is_no_crash_and_reads_go_on(server: servers.Server, 
 async def test_a_process_starts_without_redis_and_serves_as_soon_as_there_is_one(
     tmp_path: Path, connecting: Connecting
 ):
-    socket = tmp_path / "s"
-    connected = connecting(f"unix://{socket}")
+    path = tmp_path / "s"
+    connected = connecting(f"unix://{path}")
     with pytest.raises(StoreUnavailable):
         await connected.store.command("GET", "mgw:x")
-    with servers.server(tmp_path, "--unixsocket", str(socket)):
+    with servers.server(tmp_path, "--unixsocket", str(path)):
         await connected.store.ping()
         assert await connected.store.command("GET", "mgw:x") is None
 
 
 @pytest.mark.slow
-async def test_a_stalled_redis_costs_a_call_a_quarter_second_and_then_nothing(
+async def test_a_stalled_redis_costs_a_call_its_time_and_then_nothing(
     server: servers.Server, connecting: Connecting
 ):
-    """Slow: waits out the real time-out of a server that is stopped."""
-    connected = connecting(server.url)
+    """Slow: waits out the real time-out of a server that is stopped. A second here, not a quarter: what a
+    busy machine takes is little beside it."""
+    connected = connecting(server.url, StoreSettings.within(1.0))
     await acquire_and_release(connected, 0)
     server.stall()
     waits = []
@@ -129,9 +133,10 @@ async def test_a_stalled_redis_costs_a_call_a_quarter_second_and_then_nothing(
         with pytest.raises(StoreUnavailable):
             await connected.store.command("GET", "mgw:x")
         waits.append(time.monotonic() - began_s)
-    assert waits[0] < 0.6  # a quarter second and a busy machine
-    assert statistics.median(waits[1:5]) < 0.15  # suspected: short patience
-    assert statistics.median(waits[5:]) < 0.01  # the breaker is open
+    assert waits[0] >= 0.99
+    assert statistics.median(waits[1:5]) < 0.8  # suspected: short patience, 0.16
+    assert statistics.median(waits[5:]) < 0.1  # the breaker is open
+    assert connected.outcomes()[-7:] == [Outcome.SHED] * 7
     assert connected.store.is_away
     server.resume()
     await until(lambda: not shed(connected))
@@ -146,11 +151,11 @@ def shed(connected: Connected) -> bool:
 
 
 @pytest.mark.slow
-async def test_a_request_that_meets_a_stall_twice_waits_300_ms_at_most(
+async def test_a_request_that_meets_a_stall_twice_does_not_wait_twice(
     server: servers.Server, connecting: Connecting
 ):
-    """Slow: waits out the real time-out of a server that is stopped."""
-    connected = connecting(server.url)
+    """Slow: waits out the real time-out of a server that is stopped, two seconds here."""
+    connected = connecting(server.url, StoreSettings.within(2.0))
     await acquire_and_release(connected, 0)
     world = redis_world(connected, FakeClock())
     server.stall()
@@ -159,21 +164,49 @@ async def test_a_request_that_meets_a_stall_twice_waits_300_ms_at_most(
     lease = await world.accounts.acquire([A, B], lease_id="l", wait_s=5)
     took_s = time.monotonic() - began_s
     assert (admission.is_degraded, lease.is_degraded) == (True, True)
-    assert took_s < 0.5  # 0.29 and a busy machine; twice the whole time-out would be more
+    assert took_s < 3.9  # 2.32 and a busy machine; twice the whole time-out would be more
 
 
-async def test_a_pause_of_this_process_is_not_taken_for_one_of_redis(connected: Connected):
+async def test_a_pause_of_this_process_is_not_taken_for_one_of_redis(
+    clean_redis: str, connecting: Connecting
+):
     """The answers have come while nobody could read them: they count, and the breaker stays closed."""
-    await connected.store.command("SET", "mgw:x", "1")
+    connected = connecting(clean_redis, StoreSettings())
+    await warmed_up(connected)
 
     async def stand_still() -> None:
         await asyncio.sleep(0)  # the commands are on their way
         time.sleep(0.5)  # noqa: ASYNC251 - that is the pause
+        wait_for_bytes(connected, len(b"$1\r\n1\r\n") * 20)
 
     reads = [connected.store.command("GET", "mgw:x") for _ in range(20)]
     *replies, _ = await asyncio.gather(*reads, stand_still())
     assert replies == [b"1"] * 20
     assert not connected.store.is_away
+
+
+async def warmed_up(connected: Connected) -> None:
+    """Dialled, and suspected of nothing; `mgw:x` is 1."""
+    async with asyncio.timeout(30):
+        while True:
+            with suppress(StoreUnavailable):
+                await connected.store.command("SET", "mgw:x", "1")
+            if connected.store._side_line._wire and not connected.store._breaker._failures:
+                return
+            await asyncio.sleep(0.05)
+
+
+def wait_for_bytes(connected: Connected, count: int) -> None:
+    """Until so many lie unread in the socket; the event loop stands still meanwhile."""
+    transport = connected.store._side_line._wire._transport
+    with socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno())) as peeking:
+        deadline_s = time.monotonic() + 30
+        while time.monotonic() < deadline_s:
+            with suppress(BlockingIOError):
+                if len(peeking.recv(4096, socket.MSG_PEEK)) >= count:
+                    return
+            time.sleep(0.01)
+    raise AssertionError("Redis did not answer")
 
 
 async def test_a_download_under_way_waits_out_a_hiccup(connected: Connected, monkeypatch: pytest.MonkeyPatch):
