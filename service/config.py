@@ -24,7 +24,11 @@ FORMS: Mapping[str, tuple[re.Pattern[str], str]] = {
         re.compile(r"(?!\.+$)[A-Za-z0-9_.-]{1,64}"),
         "must be 1 to 64 letters, digits, dots, hyphens or underscores, and not dots alone",
     ),
-    "label": (re.compile(r"[^\x00-\x1f\x7f]{1,64}"), "must be 1 to 64 characters, no control characters"),
+    # What turns the reading direction or the line would let a name look like another in lists and logs.
+    "label": (
+        re.compile(r"[^\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]{1,64}"),
+        "must be 1 to 64 characters, no control characters",
+    ),
     "model": (re.compile(r"[!-~]{1,128}"), "must be 1 to 128 printable ASCII characters without blanks"),
     "host": (re.compile(r"[!-~]+"), "must be an address or a host name"),
     "header": (re.compile(r"[ -~]{1,256}"), "must be 1 to 256 printable ASCII characters"),

@@ -312,6 +312,10 @@ def test_keys_as_objects_with_limits() -> None:
             [{"key": "a", "name": "x\n"}],
             "api_keys[0].name: must be 1 to 64 characters, no control characters",
         ),
+        (
+            [{"key": "a", "name": "a\u202eb"}],
+            "api_keys[0].name: must be 1 to 64 characters, no control characters",
+        ),
         ([{"key": "a", "budget_usd": -1}], "api_keys[0].budget_usd: must be at least 0"),
         ([{"key": "a", "max_concurrency": 1.5}], "api_keys[0].max_concurrency: must be an integer, not a"),
         ([{"key": "a", "models": [""]}], "api_keys[0].models[0]: must be 1 to 128 printable"),

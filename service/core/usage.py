@@ -132,8 +132,9 @@ def encode_csv(sums: Sequence[Sum], by: Sequence[Grouping]) -> str:
 
 
 def _inert(text: str) -> str:
-    """A spreadsheet takes what begins so for a formula: an apostrophe says that it is text."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    """A spreadsheet takes what begins so for a formula, some of them the wide forms, too: an apostrophe says
+    that it is text."""
+    return f"'{text}" if text.lstrip().startswith(tuple("=+-@\uff1d\uff0b\uff0d\uff20")) else text
 
 
 def _cell(text: str) -> str:

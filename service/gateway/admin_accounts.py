@@ -204,6 +204,11 @@ class AdminAccounts:
         name = entry.account.name
         if entry.stored is None:
             raise Conflict(f"'{name}' stands in the configuration file: its credential is changed there.")
+        if not any(asked.get(way) for way in _WAYS):
+            raise InvalidRequest(
+                "Another host needs the credential anew: send api_key, cookie or curl beside it.",
+                param=next(field for field in (*_WHERE, *_WAYS) if field in asked),
+            )
         given = {name: asked[name] for name in (*_WAYS, *_WHERE) if name in asked}
         # What is not sealed may have been written by anybody: a new credential is not sent where it says.
         kept = {"base_url": changed.base_url} if entry.is_readable and "region" not in given else {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import fields
 
 import orjson
 
@@ -62,4 +63,13 @@ class RedisAuditLog:
     async def newest(self, limit: int) -> Sequence[AuditEntry]:
         count = max(1, min(limit, _MAX_AUDITED))
         found = await self._store.command("XREVRANGE", admin_keys.AUDIT, "+", "-", "COUNT", count)
-        return [AuditEntry(**orjson.loads(fields[1])) for _, fields in found]
+        return [_decoded(told[1]) for _, told in found]
+
+
+_FIELDS = tuple(field.name for field in fields(AuditEntry))
+
+
+def _decoded(entry: bytes) -> AuditEntry:
+    """Fields that another version wrote and this one does not know are left alone."""
+    found = orjson.loads(entry)
+    return AuditEntry(**{name: found[name] for name in _FIELDS if name in found})

@@ -97,10 +97,13 @@ class RedisStoredAccounts:
         changes: dict[str, Mapping[str, object]] = {}
         for field, value in raw.items():
             kind, _, name = field.decode().partition(":")
-            if kind == "added":
-                added.append(self._account(name, orjson.loads(value)))
-            elif kind == "changed":
-                changes[name] = orjson.loads(value)
+            try:
+                if kind == "added":
+                    added.append(self._account(name, orjson.loads(value)))
+                elif kind == "changed":
+                    changes[name] = dict(orjson.loads(value))
+            except (ValueError, KeyError, TypeError):  # not of this version's making; the others go on
+                log.error("account_unreadable", account=name)
         return Shelved(
             added=tuple(sorted(added, key=lambda one: (one.created_at_s, one.account.name))), changes=changes
         )

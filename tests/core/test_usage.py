@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import fields
 from datetime import date
 
+import pytest
+
 from service.core.events import Usage
 from service.core.usage import (
     COUNTS,
@@ -107,13 +109,13 @@ def test_csv_has_a_head_and_quotes_what_needs_it():
     assert end == ""
 
 
-def test_a_name_is_no_formula():
-    rows = [booked(MONDAY, "anna", "=HYPERLINK()")]
-    assert (
-        encode_csv(grouped(rows, [Grouping.MODEL]), [Grouping.MODEL])
-        .splitlines()[1]
-        .startswith("'=HYPERLINK()")
-    )
+@pytest.mark.parametrize(
+    "name", ["=HYPERLINK()", "+1", "-1", "@SUM(A1)", " =1", "\t=1", "\uff1d1", "\uff201"]
+)
+def test_a_name_is_no_formula(name: str):
+    rows = [booked(MONDAY, "anna", name)]
+    csv = encode_csv(grouped(rows, [Grouping.MODEL]), [Grouping.MODEL])
+    assert csv.splitlines()[1].startswith(f"'{name}")
 
 
 def test_what_two_answers_took_adds_up_count_by_count():

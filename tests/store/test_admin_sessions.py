@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
+import orjson
+
 from service.core.admin import AuditEntry
 from service.store.admin_sessions import RedisAdminAttempts, RedisAdminSessions, RedisAuditLog
 from service.store.client import Store
@@ -44,6 +48,13 @@ async def test_newest_changes_come_first(store: Store) -> None:
         await audit.add(entry)
     assert list(await audit.newest(2)) == [entries[2], entries[1]]
     assert list(await audit.newest(1000)) == entries[::-1]
+
+
+async def test_entry_of_another_version_is_read_as_far_as_it_is_known(store: Store) -> None:
+    entry = AuditEntry(time=1.0, who="w", action="a", target="t")
+    newer = orjson.dumps({**asdict(entry), "colour": "blue"})
+    await store.command("XADD", "mgw:{admin}:audit", "*", "entry", newer)
+    assert list(await RedisAuditLog(store).newest(1)) == [entry]
 
 
 async def test_log_is_bounded(store: Store) -> None:

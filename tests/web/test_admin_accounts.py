@@ -269,6 +269,10 @@ async def test_added_account_is_given_another_credential(fleet: Fleet) -> None:
     assert renewed["base_url"] == fleet.simulator.base_url
     assert (await operator.ok("POST", f"{PATH}/mine/test"))["is_ok"]
     assert (await operator.call("PATCH", f"{PATH}/mine", {"cookie": COOKIE}))[0] == 409, "another kind"
+    status, answer = await operator.call("PATCH", f"{PATH}/mine", {"base_url": "https://other.example"})
+    assert (status, answer["error"]["param"]) == (400, "base_url"), (
+        "no credential goes where it was not given for"
+    )
     assert (await operator.call("PATCH", f"{PATH}/platform", {"api_key": KEY_2}))[0] == 409, "the file's"
 
 
@@ -418,6 +422,18 @@ async def test_sealed_credential_is_bound_to_its_name_and_host(clean_redis: str,
         asked = {"api_key": "tp-simulator", "region": "sgp", "is_enabled": False}
         renewed = await fleet.operator.ok("PATCH", f"{PATH}/theirs", asked)
         assert renewed["base_url"] == "https://token-plan-sgp.xiaomimimo.com", "not what Redis says"
+
+
+async def test_entry_that_cannot_be_understood_does_not_hide_the_others(
+    clean_redis: str, tmp_path: Path
+) -> None:
+    """As another version of the gateway may write it."""
+    async with fleet_of(clean_redis, tmp_path) as fleet:
+        await fleet.operator.ok("POST", PATH, {"name": "mine", "api_key": KEY_2, **NOWHERE})
+        async with Redis.from_url(clean_redis) as redis:
+            for field, value in (("added:odd", "{}"), ("added:odder", "["), ("changed:platform", "5")):
+                await redis.hset("mgw:{admin}:accounts", field, value)
+        assert names(await fleet.operator.ok("GET", PATH)) == ["platform", "mine"]
 
 
 async def test_every_change_is_noted(operator: Operator) -> None:
