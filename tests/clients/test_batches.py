@@ -48,7 +48,7 @@ def client(gateway: Running) -> Iterator[openai.OpenAI]:
 
 
 def ended(
-    claude: anthropic.Anthropic, batch_id: str, *, timeout_s: float = 30
+    claude: anthropic.Anthropic, batch_id: str, *, timeout_s: float = 100
 ) -> anthropic.types.messages.MessageBatch:
     until(
         lambda: claude.messages.batches.retrieve(batch_id).processing_status == "ended", timeout_s=timeout_s
@@ -159,7 +159,7 @@ def chat_line(custom_id: str, text: str) -> bytes:
     return line(custom_id, "/v1/chat/completions", body)
 
 
-def over(client: openai.OpenAI, batch_id: str, *, timeout_s: float = 30) -> openai.types.Batch:
+def over(client: openai.OpenAI, batch_id: str, *, timeout_s: float = 100) -> openai.types.Batch:
     words = ("completed", "failed", "cancelled", "expired")
     until(lambda: client.batches.retrieve(batch_id).status in words, timeout_s=timeout_s)
     return client.batches.retrieve(batch_id)
@@ -254,7 +254,7 @@ def test_cancelled_openai_batch_tells_each_line_in_the_error_file(client: openai
     created = client.batches.create(
         input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h"
     )
-    until(lambda: client.batches.retrieve(created.id).status == "in_progress", timeout_s=10)
+    until(lambda: client.batches.retrieve(created.id).status == "in_progress", timeout_s=60)
     assert client.batches.cancel(created.id).status in ("cancelling", "cancelled")
     batch = over(client, created.id)
     assert batch.status == "cancelled"
@@ -288,8 +288,8 @@ def play(simulator: Running, *texts: str) -> None:
     simulator.forget()
 
 
-def fleet_config(folder: Path, simulator: Running) -> Path:
-    path = write_config(folder, simulator, batches={"runs_in_serve": False, "silent_s": 3})
+def fleet_config(folder: Path, simulator: Running, *, silent_s: float) -> Path:
+    path = write_config(folder, simulator, batches={"runs_in_serve": False, "silent_s": silent_s})
     config = orjson.loads(path.read_bytes())
     config["mimo_accounts"] = [{**PLATFORM, "base_url": simulator.base_url, "max_concurrency": 256}]
     path.write_bytes(orjson.dumps(config))
@@ -311,10 +311,10 @@ def ledger_tokens(folder: Path) -> int:
 def test_nothing_is_lost_or_told_twice_when_workers_are_killed(
     tmp_path: Path, own_simulator: Running, record_property: Callable[[str, object], None]
 ) -> None:
-    """2,000 items, three workers, kill -9 of a random one every two seconds, every fifth call fails: some
-    thirty seconds."""
+    """2,000 items, three workers, kill -9 of a random one for every two hundred that have ended, every fifth
+    call fails: some thirty seconds."""
     count = 2000
-    config = fleet_config(tmp_path, own_simulator)
+    config = fleet_config(tmp_path, own_simulator, silent_s=3)
     play(own_simulator, "[[sim: delay_ms=120]]", "[[sim: status=503 every=5]]")
     with (
         gateway_process(tmp_path, config) as gateway,
@@ -324,9 +324,9 @@ def test_nothing_is_lost_or_told_twice_when_workers_are_killed(
         began_s = time.monotonic()
         batch = claude.messages.batches.create(requests=requests(count, "Item"))
         kills = 0
-        while claude.messages.batches.retrieve(batch.id).processing_status != "ended":
-            assert time.monotonic() - began_s < 120
-            if time.monotonic() - began_s > 2 * (kills + 1):
+        while (seen := claude.messages.batches.retrieve(batch.id)).processing_status != "ended":
+            assert time.monotonic() - began_s < 600
+            if count - seen.model_extra["progress"]["processing"] > 200 * (kills + 1):
                 fleet.kill(secrets.randbelow(3))
                 kills += 1
             time.sleep(0.1)
@@ -341,7 +341,7 @@ def test_nothing_is_lost_or_told_twice_when_workers_are_killed(
         accounts = own_simulator.record()["accounts"].values()
         completed_tokens = sum(account["output_tokens"] for account in accounts)
         # What was settled when the last worker said good-bye is booked by now, or its worker was killed.
-        until(lambda: ledger_tokens(tmp_path) >= tokens - 8 * kills * 39, timeout_s=5)
+        until(lambda: ledger_tokens(tmp_path) >= tokens - 8 * kills * 39, timeout_s=60)
         per_item = tokens / count
         reruns = round(completed_tokens / per_item) - count
         unbooked = round((completed_tokens - ledger_tokens(tmp_path)) / per_item)
@@ -358,7 +358,8 @@ def test_nothing_is_lost_or_told_twice_when_workers_are_killed(
 
 def test_a_worker_told_to_stop_hands_its_items_back_at_once(tmp_path: Path, own_simulator: Running) -> None:
     """P4: no item waits for the time after which a silent worker counts as dead."""
-    config = fleet_config(tmp_path, own_simulator)
+    silent_s = 300
+    config = fleet_config(tmp_path, own_simulator, silent_s=silent_s)
     play(own_simulator, "[[sim: delay_ms=1500 times=8]]")
     with (
         gateway_process(tmp_path, config) as gateway,
@@ -368,21 +369,19 @@ def test_a_worker_told_to_stop_hands_its_items_back_at_once(tmp_path: Path, own_
         batch = claude.messages.batches.create(requests=requests(8))
         until(
             lambda: sum(worker.metric("mgw_batch_in_progress") for worker in fleet.workers) == 8,
-            timeout_s=10,
+            timeout_s=60,
         )
         busy = max(fleet.workers, key=lambda worker: worker.metric("mgw_batch_in_progress"))
         other = next(worker for worker in fleet.workers if worker is not busy)
-        stopped_at_s = time.monotonic()
         assert busy.stop() == 0
-        assert ended(claude, batch.id, timeout_s=10).request_counts.succeeded == 8
-        # Some items may have run on the other worker from the start: they take their own second and a half.
-        assert time.monotonic() - stopped_at_s < 2.0
+        assert ended(claude, batch.id, timeout_s=silent_s / 3).request_counts.succeeded == 8
         assert other.metric("mgw_batch_reclaimed_total") == 0
 
 
 def test_a_gateway_that_is_restarted_goes_on_with_its_batches(tmp_path: Path, own_simulator: Running) -> None:
     """One process with its own Redis and worker: SIGTERM in the middle, and a new one on the same data."""
-    config = write_config(tmp_path, own_simulator, "platform")
+    silent_s = 300
+    config = write_config(tmp_path, own_simulator, "platform", batches={"silent_s": silent_s})
     play(own_simulator, "[[sim: delay_ms=150]]")
     with (
         gateway_process(tmp_path, config) as gateway,
@@ -392,14 +391,14 @@ def test_a_gateway_that_is_restarted_goes_on_with_its_batches(tmp_path: Path, ow
         url = f"{gateway.base_url}/v1/messages/batches/{batch_id}"
         until(
             lambda: httpx2.get(url, headers={"x-api-key": API_KEY}).json()["progress"]["succeeded"] > 5,
-            timeout_s=10,
+            timeout_s=60,
         )
     with (
         gateway_process(tmp_path, config) as gateway,
         anthropic.Anthropic(base_url=gateway.base_url, api_key=API_KEY, max_retries=0) as claude,
     ):
-        # Well within the fifteen seconds after which a silent worker counts as dead.
-        assert ended(claude, batch_id, timeout_s=10).request_counts.succeeded == 80
+        # Well within the time after which a silent worker counts as dead.
+        assert ended(claude, batch_id, timeout_s=silent_s / 3).request_counts.succeeded == 80
         assert len(list(claude.messages.batches.results(batch_id))) == 80
         metrics = httpx2.get(f"{gateway.base_url}/metrics").text
         assert "mgw_batch_reclaimed_total 0.0" in metrics
