@@ -129,8 +129,8 @@ class Notice:
     """A fact for the operator, never shown to the client: what the sieve found, what the upstream hinted.
 
     `name` is of a closed set (call_found, call_repaired, call_rejected, leak_removed, false_start,
-    buffer_cap, duplicate_dropped, input_truncated, garbage_skipped, repetition_truncated, loop_ended);
-    `detail` of one too (the markup's format, or what was skipped).
+    buffer_cap, duplicate_dropped, native_prefix_dropped, input_truncated, garbage_skipped,
+    repetition_truncated, loop_ended); `detail` of one too (the markup's format, or what was skipped).
     """
 
     name: str

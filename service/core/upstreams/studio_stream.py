@@ -132,7 +132,10 @@ class StudioDecoder:
             if text in TOOL_NOTICES:
                 self._held_notice = text
                 return []
-            self._has_text, self._held_notice = True, ""
+            was_held, self._held_notice = self._held_notice, ""
+            self._has_text = True
+            if was_held:
+                return [Notice("native_prefix_dropped", "studio"), *self._think.feed(text)]
         return self._think.feed(text)
 
     def _other(self, name: str, data: dict[str, object]) -> list[Event]:

@@ -158,13 +158,18 @@ def test_frames(frames: list[bytes], events: list[Event]) -> None:
     assert decoded(*frames) == events
 
 
+_DROPPED = Notice("native_prefix_dropped", "studio")
+
+
 @pytest.mark.parametrize(
     ("frames", "events"),
     [
-        pytest.param([message("getTimeInfo"), message("a"), FINISH], [TextDelta("a"), STOP], id="dropped"),
+        pytest.param(
+            [message("getTimeInfo"), message("a"), FINISH], [_DROPPED, TextDelta("a"), STOP], id="dropped"
+        ),
         pytest.param(
             [message("webSearch"), message("webExtract"), message("a"), FINISH],
-            [TextDelta("a"), STOP],
+            [_DROPPED, TextDelta("a"), STOP],
             id="several in a row",
         ),
         pytest.param(
@@ -190,7 +195,7 @@ def test_frames(frames: list[bytes], events: list[Event]) -> None:
         ),
         pytest.param(
             [message("webSearch"), message("<think>\x00hm</think>\x00a"), FINISH],
-            [ReasoningDelta("hm"), TextDelta("a"), STOP],
+            [_DROPPED, ReasoningDelta("hm"), TextDelta("a"), STOP],
             id="before thinking",
         ),
         pytest.param([message("webSearch")], [], id="a cut stream shows no notice"),
