@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import logging
 import os
 import signal
 import sys
@@ -37,8 +38,8 @@ DEFAULT_CONFIG = Path("config.json")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. 0: fine; 1: it failed; 2: the configuration or the command line is wrong."""
     arguments = _parser().parse_args(argv)
-    if argv is None:  # the process's own: what a command logs stands beside its answer, not in it
-        structlog.configure(logger_factory=structlog.WriteLoggerFactory(file=sys.stderr))
+    if argv is None:  # this process's own: a command says itself what matters; serve and worker log as told
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     try:
         return int(arguments.run(arguments))
     except (ConfigError, RedisUrlError) as error:

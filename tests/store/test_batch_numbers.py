@@ -5,6 +5,7 @@ from __future__ import annotations
 from service.core.admin import BatchLoad
 from service.store.batch_numbers import RedisBatchNumbers
 from service.store.client import Store
+from tests.store.lua.conftest import lifetimes
 from tests.store.test_batch_queue import ANN, BOB, DONE, claimed, queue_of, started
 
 
@@ -34,3 +35,10 @@ async def test_dead_letters_are_counted(store: Store) -> None:
     (claim,) = await claimed(queue)
     await queue.record(claim, ANN, DONE, is_dead_letter=True)
     assert (await load_of(store)).dead == 1
+
+
+async def test_queue_that_nothing_was_put_into_ends_by_itself(store: Store) -> None:
+    await claimed(queue_of(store))
+    left = await lifetimes(store)
+    assert left
+    assert all(lifetime_ms > 0 for lifetime_ms in left.values())

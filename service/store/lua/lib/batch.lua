@@ -1,5 +1,6 @@
 -- batch: what the scripts of batches share. The group of the consumers, the end of a batch, and its open items.
 local GROUP = 'workers'
+local IDLE_MS = 30 * 86400 * 1000
 
 local function batch_clock(given)
   if given ~= '0' then return tonumber(given) end
@@ -10,6 +11,7 @@ end
 local function batch_stream(stream)
   if redis.call('EXISTS', stream) == 0 then
     redis.call('XGROUP', 'CREATE', stream, GROUP, '0', 'MKSTREAM')
+    redis.call('PEXPIRE', stream, IDLE_MS)
   end
 end
 
