@@ -14,8 +14,9 @@ from service.core.batches import Batch
 from service.core.errors import StoreUnavailable
 from service.gateway.background import Background
 from service.gateway.system import SystemClock
+from service.redis_access import patient
 from service.store.batches import every_batch
-from service.store.client import Store, StoreSettings, connect
+from service.store.client import Store, connect
 from service.store.embedded import running_url
 
 _BAR_CELLS = 24
@@ -45,8 +46,7 @@ async def run(
                 return 1
             url = found
         background = Background()
-        settings = StoreSettings.within(config.timeouts.redis_s)
-        store = connect(url, spawn=background.spawn, settings=settings)
+        store = connect(url, spawn=background.spawn, settings=patient(config))
         stack.push_async_callback(store.aclose)
         stack.push_async_callback(background.drain, timeout_s=1.0)
         names = {key.key_id: key.name for key in config.api_keys}

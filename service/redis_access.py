@@ -10,6 +10,13 @@ from service.gateway.background import Background
 from service.store.client import Store, StoreSettings, connect
 from service.store.embedded import EmbeddedRedis, running_url
 
+_PATIENCE_S = 5.0
+
+
+def patient(config: Config) -> StoreSettings:
+    """No request waits behind a command: a slow Redis is waited for, and not called away."""
+    return StoreSettings.within(max(config.timeouts.redis_s, _PATIENCE_S))
+
 
 async def opened(config: Config, stack: AsyncExitStack, data_dir: Path) -> Store:
     """The configured Redis. An embedded one is the running gateway's; when none runs it is started, with its
@@ -18,8 +25,7 @@ async def opened(config: Config, stack: AsyncExitStack, data_dir: Path) -> Store
     if url == "embedded":
         url = running_url(data_dir) or (await stack.enter_async_context(EmbeddedRedis(data_dir))).url
     background = Background()
-    settings = StoreSettings.within(config.timeouts.redis_s)
-    store = connect(url, spawn=background.spawn, settings=settings)
+    store = connect(url, spawn=background.spawn, settings=patient(config))
     stack.push_async_callback(store.aclose)
     stack.push_async_callback(background.drain, timeout_s=1.0)
     return store

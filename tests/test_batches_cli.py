@@ -12,8 +12,9 @@ from service.config import Config, Secret
 from service.config_loader import api_keys
 from service.core.batches import Batch, BatchKind, BatchState, Counts
 from service.gateway.background import Background
-from service.store.client import connect
+from service.store.client import StoreSettings, connect
 from tests.store.test_batch_queue import DONE, claimed, found, queue_of, started
+from tests.web.rig import PATIENCE_S
 
 KEYS = api_keys("sk-mimo")
 ANN = KEYS[0]
@@ -89,7 +90,7 @@ async def test_batches_are_listed_shown_and_watched_to_their_end(clean_redis: st
     assert (await shown(clean_redis, "show", "msgbatch_x"))[0] == 1
     assert (await shown(clean_redis, "watch", "msgbatch_x"))[0] == 1
     background = Background()
-    store = connect(clean_redis, spawn=background.spawn)
+    store = connect(clean_redis, spawn=background.spawn, settings=StoreSettings.within(PATIENCE_S))
     await started(store, ANN, "msgbatch_1", 2)
     code, text = await shown(clean_redis, "list")
     assert code == 0

@@ -66,7 +66,7 @@ async def test_run_is_followed_charged_and_kept() -> None:
     events = check_stream(await runs.follow(response_id))
     assert events[-1]["response"]["status"] == "completed"
     assert await runs.status(response_id) == "completed"
-    await runs.runs.drain(timeout_s=1)
+    await runs.runs.drain(timeout_s=30)
     await runs.world.settled()
     assert len(runs.world.ledger.settled) == 1
 
@@ -85,7 +85,7 @@ async def test_redis_that_is_away_in_the_middle_costs_no_event() -> None:
 async def test_end_is_shown_from_the_store_when_its_event_was_lost() -> None:
     runs = Runs(GOOD)
     response_id = await runs.start()
-    await runs.runs.drain(timeout_s=1)
+    await runs.runs.drain(timeout_s=30)
     entries = runs.events.entries[KEY.key_id, response_id]
     del entries[-1]
     raw = await runs.follow(response_id)
@@ -96,7 +96,7 @@ async def test_end_is_shown_from_the_store_when_its_event_was_lost() -> None:
 async def test_event_that_was_written_twice_is_shown_once() -> None:
     runs = Runs(GOOD)
     response_id = await runs.start()
-    await runs.runs.drain(timeout_s=1)
+    await runs.runs.drain(timeout_s=30)
     entries = runs.events.entries[KEY.key_id, response_id]
     entries.insert(1, entries[0])
     check_stream(await runs.follow(response_id))
@@ -105,7 +105,7 @@ async def test_event_that_was_written_twice_is_shown_once() -> None:
 async def test_events_that_are_no_longer_kept_are_not_found() -> None:
     runs = Runs(GOOD)
     response_id = await runs.start()
-    await runs.runs.drain(timeout_s=1)
+    await runs.runs.drain(timeout_s=30)
     entries = runs.events.entries[KEY.key_id, response_id]
     del entries[0]  # trimmed at the front
     with pytest.raises(NotFound, match="no longer kept"):
@@ -123,7 +123,7 @@ async def test_cancel_wins_over_waiting_and_loses_to_the_end() -> None:
     assert cancelled.status == "cancelled"
     assert b"response_cancelled" in await runs.follow(stuck)
     done = await runs.start()
-    await runs.runs.drain(timeout_s=1)
+    await runs.runs.drain(timeout_s=30)
     assert (await runs.runs.cancel(done, key_id=KEY.key_id)).status == "completed"
     await runs.world.settled()
 
@@ -132,7 +132,7 @@ async def test_runner_hears_a_cancel_of_another_worker() -> None:
     runs = Runs(STUCK)
     response_id = await runs.start()
     await runs.events.ask(KEY.key_id, response_id, StopWord.CANCEL)
-    await runs.runs.drain(timeout_s=1)
+    await runs.runs.drain(timeout_s=30)
     assert await runs.status(response_id) == "cancelled"
     await runs.world.settled()
 

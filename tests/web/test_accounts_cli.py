@@ -15,9 +15,9 @@ from service.__main__ import main
 from service.config import StoredAccount
 from service.config_loader import accounts, load
 from service.gateway.background import Background
-from service.store.client import connect
+from service.store.client import StoreSettings, connect
 from service.store.stored_accounts import RedisStoredAccounts
-from tests.web.rig import Rig, Start
+from tests.web.rig import PATIENCE_S, Rig, Start
 
 COOKIES = 'serviceToken="fresh-token"; userId=10001; xiaomichatbot_ph="bmV3+/=="'
 SESSION = {"service_token": "fresh-token", "user_id": "10001", "xiaomichatbot_ph": "bmV3+/=="}
@@ -255,7 +255,7 @@ def test_file_with_a_mistake_is_left_alone(desk: Desk) -> None:
 
 async def stored(clean_redis: str, name: str) -> None:
     """One account more in Redis."""
-    store = connect(clean_redis, spawn=Background().spawn)
+    store = connect(clean_redis, spawn=Background().spawn, settings=StoreSettings.within(PATIENCE_S))
     shelf = RedisStoredAccounts(store, server_secret="")
     (account,) = accounts([{"api_key": "sk-stored", "base_url": "http://127.0.0.1:9", "name": name}])
     await shelf.add(StoredAccount(account=account, created_at_s=1, secret_at_s=1, shown="sk-…"))

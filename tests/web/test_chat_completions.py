@@ -236,11 +236,11 @@ async def _read_all(rig: Rig, body: dict) -> bytes:
 
 @pytest.mark.slow
 async def test_silence_is_filled_with_comments(start: Start) -> None:
-    """Slow: the upstream is silent for half a second, and the keep-alive comes after a tenth."""
+    """Slow: the upstream is silent for a second and a half, and the keep-alive comes after a twentieth."""
     from service.config import Timeouts
 
-    async with start("platform", timeouts=Timeouts(keepalive_s=0.1)) as rig:
-        body = ask("[[sim: first_delay_ms=500]] Hello", stream=True)
+    async with start("platform", timeouts=Timeouts(keepalive_s=0.05)) as rig:
+        body = ask("[[sim: first_delay_ms=1500]] Hello", stream=True)
         raw = await _read_all(rig, body)
         assert raw.startswith(b": ")
         assert raw.count(b"\n: ") + 1 >= 2

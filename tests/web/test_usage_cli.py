@@ -15,9 +15,10 @@ from service.core.events import Usage
 from service.core.leases import Admission, Lease
 from service.gateway.background import Background
 from service.store.accounts import RedisAccounts
-from service.store.client import connect
+from service.store.client import StoreSettings, connect
 from service.store.ledger import RedisLedger
 from service.store.limits import RedisLimits
+from tests.web.rig import PATIENCE_S
 
 TODAY = datetime.now(UTC).date()
 OF_TODAY = ("--from", str(TODAY), "--to", str(TODAY))
@@ -34,7 +35,7 @@ def config_file(tmp_path: Path, clean_redis: str) -> Path:
 async def ledger(clean_redis: str):
     """Two keys' requests: `anna` two of pro, `bert` one of flash, all today."""
     background = Background()
-    store = connect(clean_redis, spawn=background.spawn)
+    store = connect(clean_redis, spawn=background.spawn, settings=StoreSettings.within(PATIENCE_S))
     accounts, limits = (
         RedisAccounts(store, spawn=background.spawn),
         RedisLimits(store, spawn=background.spawn),
