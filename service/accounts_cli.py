@@ -15,7 +15,7 @@ from pathlib import Path
 from service import redis_access
 from service.account_check import UNREADABLE, checked
 from service.account_file import remove_account, write_account
-from service.admin_wiring import account_shelf, book_of
+from service.admin_wiring import BY_COMMAND, account_shelf, audit_of, book_of
 from service.config import Account, Config
 from service.core.errors import InvalidRequest, StoreUnavailable
 from service.core.leases import AccountHealth
@@ -98,6 +98,7 @@ async def remove(config: Config, config_file: Path, arguments: argparse.Namespac
                 await shelf.load()
                 await shelf.change(name, {})
                 await RedisAccounts(store, spawn=Background().spawn).reset(name)
+                await audit_of(store).keep(who=BY_COMMAND, action="account_removed", target=name)
         except StoreUnavailable:
             if not is_of_file:
                 say(f"The file has no account {name!r}, and Redis does not answer.")
@@ -130,6 +131,7 @@ async def run(config: Config, arguments: argparse.Namespace, say: Say) -> int:
                 return 1
             if arguments.action == "reset":
                 await pool.reset(name or "")
+                await audit_of(store).keep(who=BY_COMMAND, action="account_reset", target=name or "")
             healths = await pool.health(book.accounts)
         except StoreUnavailable:
             say("Redis does not answer; `mimo-gateway doctor` says more.")

@@ -47,6 +47,15 @@ async def book_of(config: Config, store: Store) -> AccountBook:
     return book
 
 
+BY_COMMAND = "command line"
+
+
+def audit_of(store: Store) -> Audit:
+    """Where commands note what they changed, as `BY_COMMAND`."""
+    entries: admin_ports.AuditLog = RedisAuditLog(store)
+    return Audit(entries, SystemClock())
+
+
 def fleet_of(store: Store, holdings: Holdings, *, clock: ports.Clock, ids: ports.Ids) -> Fleet:
     """This process among those that share its Redis. It is known by its pod or host, and by chance: two may
     run on one."""
@@ -73,9 +82,8 @@ def admin_use_cases(
     clock = SystemClock()
     sessions: admin_ports.AdminSessions = RedisAdminSessions(store)
     attempts: admin_ports.AdminAttempts = RedisAdminAttempts(store)
-    entries: admin_ports.AuditLog = RedisAuditLog(store)
     usage: ports.UsageReader = RedisUsage(store)
-    audit = Audit(entries, clock)
+    audit = audit_of(store)
     board: admin_ports.FleetBoard = RedisFleet(store)
     batches: admin_ports.BatchNumbers = RedisBatchNumbers(store)
     redis: admin_ports.RedisWatch = RedisHealth(store)

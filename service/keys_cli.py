@@ -15,11 +15,13 @@ from typing import Any
 import orjson
 
 from service import redis_access
+from service.admin_wiring import BY_COMMAND, audit_of
 from service.config import ApiKey, Config, IssuedKey
 from service.config_values import section
 from service.core.errors import StoreUnavailable
+from service.gateway.admin_audit import Audit
 from service.gateway.keyring import issue
-from service.gateway.ports import Clock, KeyRegistry
+from service.gateway.ports import KeyRegistry
 from service.gateway.system import SystemClock
 from service.store.api_keys import RedisKeyRegistry
 
@@ -53,22 +55,23 @@ def add_arguments(parser: argparse.ArgumentParser, data_dir: Path) -> None:
 async def run(config: Config, arguments: argparse.Namespace, say: Say) -> int:
     """0; 1 when Redis does not answer or there is no such key. Raises ConfigError for a bad name or limit."""
     async with AsyncExitStack() as stack:
-        registry = RedisKeyRegistry(await redis_access.opened(config, stack, arguments.data_dir))
+        store = await redis_access.opened(config, stack, arguments.data_dir)
+        registry, audit = RedisKeyRegistry(store), audit_of(store)
         try:
             match arguments.action:
                 case "create":
-                    return await _create(registry, config, arguments, SystemClock(), say)
+                    return await _create(registry, audit, config, arguments, say)
                 case "list":
                     return await _list(registry, arguments, say)
                 case _:
-                    return await _revoke(registry, arguments, say)
+                    return await _revoke(registry, audit, arguments, say)
         except StoreUnavailable:
             say("Redis does not answer; `mimo-gateway doctor` says more.")
             return 1
 
 
 async def _create(
-    registry: KeyRegistry, config: Config, arguments: argparse.Namespace, clock: Clock, say: Say
+    registry: KeyRegistry, audit: Audit, config: Config, arguments: argparse.Namespace, say: Say
 ) -> int:
     wanted = {name: getattr(arguments, name) for name in (*_LIMITS, *_SWITCHES, "models")}
     given = {name: value for name, value in wanted.items() if value is not None}
@@ -77,8 +80,9 @@ async def _create(
     if limits.name in names:
         say(f"There is a key called {limits.name!r} already.")
         return 1
-    shown, issued = issue(limits, secret_key=config.secret_key.reveal(), now_s=clock.unix_s())
+    shown, issued = issue(limits, secret_key=config.secret_key.reveal(), now_s=SystemClock().unix_s())
     await registry.add(issued)
+    await audit.keep(who=BY_COMMAND, action="key_created", target=limits.name)
     if arguments.json:
         say(_json({"key": shown, **_facts(issued)}))
         return 0
@@ -100,11 +104,12 @@ async def _list(registry: KeyRegistry, arguments: argparse.Namespace, say: Say) 
     return 0
 
 
-async def _revoke(registry: KeyRegistry, arguments: argparse.Namespace, say: Say) -> int:
+async def _revoke(registry: KeyRegistry, audit: Audit, arguments: argparse.Namespace, say: Say) -> int:
     which = arguments.which
     doomed = [one for one in await registry.every() if which in (one.key.key_id, one.key.name)]
     for one in doomed:
         await registry.remove(one.key.key_id)
+        await audit.keep(who=BY_COMMAND, action="key_revoked", target=one.key.name)
     if arguments.json:
         say(_json({"revoked": [_facts(one) for one in doomed]}))
     elif doomed:

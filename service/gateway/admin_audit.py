@@ -23,12 +23,16 @@ class Audit:
 
     async def note(self, *, who: str, action: str, target: str, detail: str = "") -> None:
         """`detail` names fields, never their secrets. The log line is written in any case."""
-        entry = AuditEntry(
-            time=round(self._clock.unix_s(), 3), who=who, action=action, target=target, detail=detail
-        )
         log.info("admin_changed", who=who, action=action, target=target, detail=detail)
+        await self.keep(who=who, action=action, target=target, detail=detail)
+
+    async def keep(self, *, who: str, action: str, target: str, detail: str = "") -> None:
+        """As `note`, for a command, which has said so itself."""
+        now_s = round(self._clock.unix_s(), 3)
         try:
-            await self._entries.add(entry)
+            await self._entries.add(
+                AuditEntry(time=now_s, who=who, action=action, target=target, detail=detail)
+            )
         except StoreUnavailable:
             log.warning("admin_audit_lost", action=action, target=target)
 

@@ -13,6 +13,9 @@ import pytest
 from service.__main__ import main
 from service.config import Secret
 from service.gateway import keyring
+from service.gateway.background import Background
+from service.store.admin_sessions import RedisAuditLog
+from service.store.client import connect
 from tests.web.rig import Rig, Start
 
 URL = "/v1/chat/completions"
@@ -137,3 +140,15 @@ async def test_created_key_works_with_its_limits_until_it_is_revoked(
         await asyncio.sleep(0.06)
         assert await status(rig, made["key"]) == 401
         assert await status(rig, "sk-mimo") == 200
+
+
+async def test_what_commands_change_stands_in_the_audit_log(operator: Operator, clean_redis: str) -> None:
+    await asyncio.to_thread(operator.types, "create", "--name", "team")
+    await asyncio.to_thread(operator.types, "revoke", "team")
+    store = connect(clean_redis, spawn=Background().spawn)
+    entries = await RedisAuditLog(store).newest(10)
+    await store.aclose()
+    assert [(one.who, one.action, one.target) for one in entries] == [
+        ("command line", "key_revoked", "team"),
+        ("command line", "key_created", "team"),
+    ]
