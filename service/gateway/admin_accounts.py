@@ -4,7 +4,7 @@ The use case of `/admin/api/accounts` and of `mimo-gateway accounts`. No secret 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
 from service.config import Account, AccountKind, StoredAccount
@@ -25,6 +25,7 @@ from service.gateway.admin_account_views import (
     view,
 )
 from service.gateway.admin_audit import Audit
+from service.gateway.admin_fields import refuse_unknown, refused
 from service.gateway.admin_ports import AccountShelf
 from service.gateway.advice import advice
 from service.gateway.models import Models
@@ -35,6 +36,7 @@ _SETTINGS = tuple("is_enabled" if name == "enabled" else name for name in CHANGE
 _ADDING = ("name", "base_url", "region", *_WAYS, *_SETTINGS)
 _CHANGING = ("base_url", "region", *_WAYS, *_SETTINGS)
 _WHERE = ("base_url", "region")
+_API_NAMES = {"enabled": "is_enabled"}
 _MAX_TRIES = 5  # at a change that somebody else was faster with
 
 
@@ -188,7 +190,7 @@ class AdminAccounts:
 
     async def _has_changed(self, entry: BookEntry, asked: Mapping[str, object]) -> bool:
         """False: somebody else changed it since it was looked at, and nothing was done."""
-        _refuse_unknown(asked, _CHANGING)
+        refuse_unknown(asked, _CHANGING)
         name, changes = entry.account.name, _settings(asked)
         changed = _checked(entry.account, changes)
         if any(field in asked for field in (*_WAYS, *_WHERE)):
@@ -245,7 +247,7 @@ class AdminAccounts:
 
     def _decoded(self, asked: Mapping[str, object], *, is_new: bool = True) -> Account:
         """What was sent as an Account, with a name of its own where none was given. Raises InvalidRequest."""
-        _refuse_unknown(asked, _ADDING)
+        refuse_unknown(asked, _ADDING)
         entry: dict[str, object] = {
             name: asked[name] for name in ("name", "base_url", "region") if asked.get(name) not in (None, "")
         }
@@ -260,7 +262,7 @@ class AdminAccounts:
             (account,) = accounts([entry], "account")
             refuse_account_host(account.base_url)
         except ConfigError as error:
-            raise _refused(error) from None
+            raise refused(error, _API_NAMES) from None
         except RefusedAddress as error:
             raise InvalidRequest(f"base_url: {error}.", param="base_url") from None
         return account
@@ -273,12 +275,6 @@ class AdminAccounts:
 
 def _unknown() -> NotFound:
     return NotFound("There is no account of that name.")
-
-
-def _refuse_unknown(asked: Mapping[str, object], known: Sequence[str]) -> None:
-    for name in asked:
-        if name not in known:
-            raise InvalidRequest(f"There is no such field; known: {', '.join(known)}.", param=name[:64])
 
 
 def _settings(asked: Mapping[str, object]) -> dict[str, object]:
@@ -295,7 +291,7 @@ def _checked(account: Account, changes: Mapping[str, object]) -> Account:
     try:
         return changed_account(account, changes, "account")
     except ConfigError as error:
-        raise _refused(error) from None
+        raise refused(error, _API_NAMES) from None
 
 
 def _credentials(asked: Mapping[str, object]) -> dict[str, str]:
@@ -312,10 +308,3 @@ def _credentials(asked: Mapping[str, object]) -> dict[str, str]:
         return decode_pasted(text)
     except InvalidRequest as error:
         raise InvalidRequest(error.message, param=way) from None
-
-
-def _refused(error: ConfigError) -> InvalidRequest:
-    """In the words of the configuration's reader, which repeat no value."""
-    path, _, words = str(error).partition(": ")
-    field = path.rpartition(".")[2].replace("enabled", "is_enabled")
-    return InvalidRequest(f"{field}: {words}", param=field)

@@ -10,6 +10,7 @@ from service.config import ApiKey, IssuedKey
 from service.config_values import ConfigError, section
 from service.core.errors import Conflict, InvalidRequest, NotFound
 from service.gateway.admin_audit import Audit
+from service.gateway.admin_fields import refuse_unknown, refused
 from service.gateway.keyring import KeyRing, issue
 from service.gateway.ports import Clock, KeyRegistry, UsageReader
 
@@ -139,16 +140,12 @@ def _unknown() -> NotFound:
 
 
 def _limits(asked: Mapping[str, object], known: Sequence[str]) -> ApiKey:
-    for name in asked:
-        if name not in known:
-            raise InvalidRequest(f"There is no such field; known: {', '.join(known)}.", param=name[:64])
+    refuse_unknown(asked, known)
     given = {name: value for name, value in asked.items() if value is not None}
     try:
         return section(ApiKey, {"name": "unnamed", "key_sha256": "", **given}, "key")
     except ConfigError as error:
-        path, _, words = str(error).partition(": ")
-        field = path.rpartition(".")[2]
-        raise InvalidRequest(f"{field}: {words}", param=field) from None
+        raise refused(error) from None
 
 
 def _view(key: ApiKey, issued: IssuedKey | None) -> KeyView:
