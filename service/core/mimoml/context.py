@@ -197,8 +197,8 @@ class Context:
         return position + 1, False
 
     def _may_be_line_call(self, text: str, position: int) -> bool:
-        is_call = text.startswith(_LINE_CALL, position) or text[position:] == _LINE_CALL[0]
-        return is_call and self._indent - self._list_indent < 4
+        is_cut = position == len(text) - 1 and text[position] == _LINE_CALL[0]
+        return (is_cut or text.startswith(_LINE_CALL, position)) and self._indent - self._list_indent < 4
 
     def _after_marker(self, character: str, position: int) -> int:
         """A list marker is one of -*+, or up to nine digits and one of ".)", and a blank behind it."""
