@@ -126,15 +126,15 @@ def all_that_can_be() -> Metrics:
 
 
 @pytest.mark.slow
-def test_hundred_thousand_random_requests_stay_within_the_budget() -> None:
-    """Slow: a hundred thousand requests. First all that can be is; then clients try for more."""
+def test_twenty_thousand_random_requests_stay_within_the_budget() -> None:
+    """Slow: twenty thousand requests. First all that can be is; then clients try for more."""
     metrics, dice = all_that_can_be(), random.Random(1)
     half_way = 0
 
     def word() -> str:
         return "".join(dice.choices(string.printable, k=dice.randint(1, 40)))
 
-    for turn in range(100_000):
+    for turn in range(20_000):
         if turn % 2:
             told = answered(word(), route=route_name("/v1/chat/completions" + word()))
             told.sieve = {(word(), word()): 1}
@@ -145,7 +145,7 @@ def test_hundred_thousand_random_requests_stay_within_the_budget() -> None:
         told.method, told.model_requested, told.notes = word(), word(), [word()]
         metrics.observe(told, duration_s=dice.random())
         metrics.observe_redis(word(), 0.001, "ok")
-        if turn == 50_000:
+        if turn == 10_000:
             half_way = lines(metrics)
     assert lines(metrics) == half_way
     assert half_way <= MAX_LINES

@@ -20,13 +20,15 @@ TOOL = {"name": "look", "description": "d", "parameters": {"type": "object", "pr
 
 @pytest.fixture
 def uncollected() -> Iterator[None]:
-    """Nothing is collected meanwhile, and what is collected at the end is kept for a look."""
-    gc.collect()
+    """Nothing is collected meanwhile, and what is collected at the end is kept for a look. What was there before
+    is left out: to look at all that a run of thousands of tests holds takes seconds."""
     gc.disable()
+    gc.freeze()
     gc.set_debug(gc.DEBUG_SAVEALL)
     yield
     gc.set_debug(0)
     gc.garbage.clear()
+    gc.unfreeze()
     gc.enable()
 
 
