@@ -1,50 +1,20 @@
 """The configuration: frozen dataclasses. `service.config_loader` reads them from JSON and checks them.
 
 Every field carries its unit in its name, and its range or form as metadata (`min`, `above`, `max` for
-numbers; `form`, a key of FORMS, for strings and for the items of lists). A part of the program receives its
-own small section, never the whole. Secrets are `Secret` values: they show themselves only when asked by
-name, never in a repr, a log or an error. docs/configuration.md lists every key; a test holds the two
-together."""
+numbers; `form`, a key of `config_values.FORMS`, for strings and for the items of lists). A part of the
+program receives its own small section, never the whole. Secrets are `Secret` values: they show themselves
+only when asked by name, never in a repr, a log or an error. docs/configuration.md lists every key; a test
+holds the two together."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from service.core.prices import UNCHANGED, Prices
-
-# What a string may look like: a pattern for all of it, and the pattern in words, for the message that
-# refuses it.
-FORMS: Mapping[str, tuple[re.Pattern[str], str]] = {
-    "name": (
-        re.compile(r"(?!\.+$)[A-Za-z0-9_.-]{1,64}"),
-        "must be 1 to 64 letters, digits, dots, hyphens or underscores, and not dots alone",
-    ),
-    # What turns the reading direction or the line would let a name look like another in lists and logs.
-    "label": (
-        re.compile(r"[^\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]{1,64}"),
-        "must be 1 to 64 characters, no control characters",
-    ),
-    "model": (re.compile(r"[!-~]{1,128}"), "must be 1 to 128 printable ASCII characters without blanks"),
-    "host": (re.compile(r"[!-~]+"), "must be an address or a host name"),
-    "header": (re.compile(r"[ -~]{1,256}"), "must be 1 to 256 printable ASCII characters"),
-    "origin": (
-        re.compile(r"https?://[!-.0-~]+", re.IGNORECASE),
-        "must be an origin such as https://app.example, without a path",
-    ),
-    "date": (
-        re.compile(r"(\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01]))?"),
-        "must be a date such as 2026-10-01",
-    ),
-    "words": (
-        re.compile(r"[^\x00-\x1f\x7f]{0,200}"),
-        "must be at most 200 characters, no control characters",
-    ),
-}
 
 
 class Secret:

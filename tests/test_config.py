@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.config import (
-    FORMS,
     Account,
     AccountKind,
     ApiKey,
@@ -47,6 +46,7 @@ from service.config_loader import (
     load,
     overridden,
 )
+from service.config_values import FORMS
 from service.core.prices import Price, Prices
 
 ROOT = Path(__file__).parent.parent
