@@ -20,8 +20,8 @@ TOOL = {"name": "look", "description": "d", "parameters": {"type": "object", "pr
 
 @pytest.fixture
 def uncollected() -> Iterator[None]:
-    """Nothing is collected meanwhile, and what is collected at the end is kept for a look. What was there before
-    is left out: to look at all that a run of thousands of tests holds takes seconds."""
+    """Nothing is collected meanwhile, and what is collected at the end is kept for a look. What was there
+    before is left out: to look at all that a run of thousands of tests holds takes seconds."""
     gc.disable()
     gc.freeze()
     gc.set_debug(gc.DEBUG_SAVEALL)
