@@ -123,6 +123,21 @@ def test_a_megabyte_costs_per_byte_what_ten_kilobytes_cost() -> None:
     assert max(per_byte) < 1.8 * min(per_byte)
 
 
+@pytest.mark.slow
+@pytest.mark.no_cover
+@pytest.mark.parametrize(
+    "kind", ["prose", "lines that begin with T", "native", "CDATA", "plain string", "small calls"]
+)
+def test_a_megabyte_at_once_is_not_copied_for_each_line(kind: str) -> None:
+    """What copies the rest of the text for each line of it shows only at such a length."""
+    for _ in range(4):
+        small = min(_seconds(INPUTS[kind](100_000), 1 << 30) for _ in range(2))
+        large = min(_seconds(INPUTS[kind](1_000_000), 1 << 30) for _ in range(2))
+        if large < 20 * small + 0.01:
+            return
+    raise AssertionError(f"{small:.4f} s, then {large:.4f} s for ten times as much")
+
+
 @pytest.mark.no_cover  # the tracer's own notes would be counted
 @pytest.mark.parametrize("kind", ["prose", "CDATA", "brackets", "backticks", "square brackets in CDATA"])
 def test_nothing_piles_up(kind: str) -> None:
