@@ -115,10 +115,10 @@ def admin_use_cases(
 
 
 def taking_over(models: Models, background: Background) -> Callable[[Sequence[Account]], None]:
-    """Other accounts from now on; what they serve is asked at once."""
+    """Other accounts from now on; what new ones serve is asked at once."""
 
     def take_over(accounts: Sequence[Account]) -> None:
         models.use_accounts(accounts)
-        background.spawn(models.refresh(), name="model_discovery")
+        background.spawn(models.learn(), name="model_discovery")
 
     return take_over

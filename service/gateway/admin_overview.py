@@ -120,7 +120,7 @@ class AdminOverview:
             name: Recent(
                 succeeded=sum(slot.get(SUCCEEDED + name, 0) for slot in slots),
                 failed=sum(slot.get(FAILED + name, 0) for slot in slots),
-                last_error=Trouble(**orjson.loads(errors[name])) if name in errors else None,
+                last_error=_trouble(errors[name]) if name in errors else None,
             )
             for name in names | set(errors)
         }
@@ -160,6 +160,11 @@ class AdminOverview:
             if not entry.is_readable
         ]
         return found
+
+
+def _trouble(told: bytes) -> Trouble:
+    found = orjson.loads(told)
+    return Trouble(time=found["time"], what=found["what"])
 
 
 def _sum(rows: Sequence[Mapping[str, object]], name: str) -> int:

@@ -17,6 +17,8 @@ log = structlog.get_logger()
 REFRESH_INTERVAL_S = 600.0
 _MAX_RESOLVED = 1024  # names that clients use; a flood of invented ones is not remembered
 
+_MAX_ASKED = 32  # accounts at once
+
 
 class Models:
     """The listing of this process. `refresh` asks every account; `load` takes what another worker found.
@@ -38,6 +40,7 @@ class Models:
         self._listed: dict[str, tuple[str, ...]] = {}
         self._resolved: dict[str, Resolution] = {}
         self._refreshing = asyncio.Lock()
+        self._asking = asyncio.Semaphore(_MAX_ASKED)
         self.reconfigure(accounts, offered=offered, aliases=aliases)
 
     def reconfigure(
@@ -55,8 +58,14 @@ class Models:
         self._offered = self._union()
 
     def use_accounts(self, accounts: Sequence[Account]) -> None:
-        """From now on these are the accounts; the rest of the configuration stays."""
+        """From now on these are the accounts; the rest of the configuration stays. What one listed under
+        another credential, or before it went, is forgotten."""
+        before = self._accounts
         self._accounts = tuple(account for account in accounts if account.enabled)
+        known = {(account.name, account.base_url, account.credentials) for account in self._accounts}
+        for account in before:
+            if (account.name, account.base_url, account.credentials) not in known:
+                self._listed.pop(account.name, None)
         self._offered = self._union()
 
     def of(self, account: Account) -> tuple[str, ...]:
@@ -105,20 +114,25 @@ class Models:
             async with self._refreshing:
                 return
         async with self._refreshing:
-            answers = await asyncio.gather(*map(self._ask, self._accounts))
-            found = {
-                account.name: models
-                for account, models in zip(self._accounts, answers, strict=True)
-                if models
-            }
-            self._listed |= found
-            self._offered = self._union()
-            if found:
-                await self._catalogue.save(found)
+            await self._ask_all(self._accounts)
+
+    async def learn(self) -> None:
+        """Ask the accounts of which nothing is known yet: those that have just come."""
+        async with self._refreshing:
+            await self._ask_all([one for one in self._accounts if one.name not in self._listed])
+
+    async def _ask_all(self, accounts: Sequence[Account]) -> None:
+        answers = await asyncio.gather(*map(self._ask, accounts))
+        found = {account.name: models for account, models in zip(accounts, answers, strict=True) if models}
+        self._listed |= found
+        self._offered = self._union()
+        if found:
+            await self._catalogue.save(found)
 
     async def _ask(self, account: Account) -> tuple[str, ...]:
         try:
-            return tuple(await self._upstreams[account.kind].models(account))
+            async with self._asking:
+                return tuple(await self._upstreams[account.kind].models(account))
         except GatewayError as error:
             log.warning("model_discovery_failed", account=account.name, error_kind=str(error.kind))
             return ()

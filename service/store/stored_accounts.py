@@ -40,6 +40,7 @@ class RedisStoredAccounts:
         self._server_secret = server_secret
         self._raw: Mapping[bytes, bytes] = {}
         self._shelved = Shelved()
+        self._told: set[str] = set()
 
     async def load(self) -> Shelved:
         """What is stored; unchanged bytes are not opened again."""
@@ -103,10 +104,16 @@ class RedisStoredAccounts:
                 elif kind == "changed":
                     changes[name] = dict(orjson.loads(value))
             except (ValueError, KeyError, TypeError):  # not of this version's making; the others go on
-                log.error("account_unreadable", account=name)
+                self._tell_unreadable(name)
         return Shelved(
             added=tuple(sorted(added, key=lambda one: (one.created_at_s, one.account.name))), changes=changes
         )
+
+    def _tell_unreadable(self, name: str) -> None:
+        """Once, not whenever another account changes."""
+        if name not in self._told:
+            self._told.add(name)
+            log.error("account_unreadable", account=name)
 
     def _account(self, name: str, found: dict[str, Any]) -> StoredAccount:
         settings: dict[str, Any] = {
@@ -117,7 +124,7 @@ class RedisStoredAccounts:
             packed = base64.b64decode(found["sealed"], validate=True)
             opened: dict[str, str] = orjson.loads(self._sealer(name).open(packed, place="credential"))
         except (ContentUnreadable, binascii.Error):
-            log.error("account_unreadable", account=name)
+            self._tell_unreadable(name)
             opened = {"kind": found["kind"], "base_url": found["base_url"]}
             settings["enabled"] = False
         secrets = {secret: Secret(opened[secret]) for secret in _SECRETS if secret in opened}

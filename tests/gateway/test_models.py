@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from service.config import AccountKind
 from service.config_loader import accounts
@@ -55,6 +56,32 @@ async def test_many_refreshes_at_once_ask_the_upstream_once() -> None:
     found = models(upstream)
     await asyncio.gather(*(found.refresh() for _ in range(50)))
     assert upstream.listings == len(CONFIGURED)
+
+
+async def test_accounts_that_come_are_asked_and_the_others_left_alone() -> None:
+    upstream = FakeUpstream(listed=("mimo-v3-pro",))
+    found = models(upstream)
+    await found.refresh()
+    asked = upstream.listings
+    (come,) = accounts([{"name": "c", "api_key": "sk-c"}])
+    found.use_accounts([*CONFIGURED, come])
+    await found.learn()
+    assert upstream.listings == asked + 1
+    assert [account.name for account in found.accounts_for("mimo-v3-pro")] == ["a", "c"]
+    found.use_accounts([*(replace(account, weight=2) for account in CONFIGURED), come])
+    await found.learn()
+    assert upstream.listings == asked + 1, "another weight is no other account"
+
+
+async def test_account_with_another_credential_is_asked_anew() -> None:
+    upstream = FakeUpstream(listed=("mimo-v3-pro",))
+    found = models(upstream)
+    await found.refresh()
+    upstream.listed = ("mimo-v4-pro",)
+    (renewed,) = accounts([{"name": "a", "api_key": "sk-renewed"}])
+    found.use_accounts([renewed])
+    await found.learn()
+    assert found.offered == ("mimo-v4-pro",)
 
 
 def test_configured_list_is_what_is_offered() -> None:
