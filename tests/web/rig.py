@@ -67,7 +67,7 @@ class Rig:
 
     async def nothing_is_held(self) -> None:
         """Wait until every lease is back: that happens after the last byte, off the client's path."""
-        for _ in range(200):
+        for _ in range(2000):
             if not await self.leases():
                 return
             await asyncio.sleep(0.005)

@@ -178,7 +178,7 @@ async def test_pool_is_listed_as_workers_left_it_and_reset(
         configure(desk, rig, clean_redis)
         rig.simulator.play("status=429 retry_after=300 account=platform-1", "status=401 account=platform-2")
         assert await ask(rig) in (429, 503)
-        await asyncio.sleep(0.05)
+        await rig.nothing_is_held()
         code, shown = await asyncio.to_thread(desk.types, "list")
         assert code == 0
         cooling, quarantined = (line.split() for line in shown.splitlines() if line.startswith("platform"))
