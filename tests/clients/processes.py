@@ -74,7 +74,7 @@ def started(
             yield Running(base_url=url, process=process, log_file=log_file)
         finally:
             process.send_signal(signal.SIGTERM)
-            code = process.wait(timeout=30)
+            code = process.wait(timeout=60)
     assert code == 0, log_file.read_text()
 
 

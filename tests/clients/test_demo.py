@@ -38,7 +38,7 @@ def test_start_says_what_it_is_and_how_to_try_it(demo: Running) -> None:
 def test_printed_commands_answer(demo: Running) -> None:
     answers = []
     for line in PRINTED.findall(demo.log_file.read_text()):
-        done = subprocess.run(shlex.split(line), capture_output=True, timeout=30, check=True)
+        done = subprocess.run(shlex.split(line), capture_output=True, timeout=60, check=True)
         answers.append(done.stdout.decode())
     assert '"mimo-v2.6-pro"' in answers[0]
     assert '"finish_reason":"stop"' in answers[1]

@@ -79,7 +79,7 @@ def test_eight_megabytes_of_image_cost_less_than_five_times_their_base64(
             assert answer.status_code == 200, answer.text
             assert "image" in answer.text, "the model saw it"
             growths.append((peak[0] - before) / len(body))
-    deadline_s = time.monotonic() + 10
+    deadline_s = time.monotonic() + 60
     while (left := (process.memory_info().rss - before) / len(body)) >= LEFT:
         assert time.monotonic() < deadline_s, f"{left:.1f} times the body are still held, after {growths}"
         time.sleep(0.1)

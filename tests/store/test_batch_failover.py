@@ -100,7 +100,7 @@ async def test_a_failover_of_sentinel_loses_no_item(
     queue = queue_of(store, min_idle_s=0.5)
     await run_items(queue, key, most=12)
     held: list[Claim]
-    held, _ = await queue.claim({batch_keys.shard_of(key.key_id): 5})
+    held, _ = await patiently(lambda: queue.claim({batch_keys.shard_of(key.key_id): 5}))
     own_sentinel.masters()[0].kill()
     for claim in held:
         await patiently(lambda claim=claim: queue.record(claim, key, DONE))

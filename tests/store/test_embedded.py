@@ -150,7 +150,7 @@ async def test_an_orphan_is_ended_before_the_data_is_opened(tmp_path: Path):
     """Where the kernel does not end the child with its parent (not Linux), the next start does."""
     orphan = await embedded._start(server_executable(), tmp_path, tmp_path / "redis.sock")
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not answers(f"unix://{tmp_path}/redis.sock"):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         async with EmbeddedRedis(tmp_path) as redis:

@@ -93,7 +93,7 @@ async def test_redis_keeps_the_time_in_production(clean_redis: str, connecting: 
     settings = PoolSettings(lease_ttl_s=0.05)
     pool = RedisAccounts(connected.store, spawn=connected.background.spawn, settings=settings)
     await pool.acquire(ACCOUNTS[:1], lease_id="l")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while (await pool.health(ACCOUNTS[:1]))[0].leases:  # noqa: ASYNC110 - Redis sets no Event
             await asyncio.sleep(0.01)
         while await connected.store.command("EXISTS", "mgw:{accounts}:a:a:leases"):  # noqa: ASYNC110
