@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from service.store.client import StoreSettings
 from service.store.health import RedisHealth
 from tests.store import servers
 from tests.store.conftest import Connected, Connecting
@@ -29,7 +30,7 @@ async def test_a_wrong_password_is_told(tmp_path: Path, connecting: Connecting):
 
 async def test_silence_is_told_as_a_timeout(tmp_path: Path, connecting: Connecting):
     with servers.server(tmp_path) as server:
-        health = RedisHealth(connecting(server.url).store)
+        health = RedisHealth(connecting(server.url, StoreSettings.within(2.0)).store)
         assert await health.check() is None
         server.ask("CLIENT", "PAUSE", "60000")
         assert await health.check() == "Redis does not answer (TimeoutError)"
