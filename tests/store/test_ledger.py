@@ -8,8 +8,8 @@ import pytest
 
 from service.core.events import Usage
 from service.core.leases import Penalty, PenaltyKind
-from service.store import keys
 from service.core.usage import UsageRow
+from service.store import keys
 from tests.fakes.clock import FakeClock
 from tests.store.conftest import Connected, World, account, api_key, redis_world
 
