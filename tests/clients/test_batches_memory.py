@@ -62,6 +62,20 @@ def body_of(count: int, text: str) -> Iterator[bytes]:
     yield b"]}"
 
 
+def test_a_hundred_thousand_requests_are_created_in_little_memory(tmp_path: Path, simulator: Running) -> None:
+    """As many as a batch may have, each of a few words."""
+    config = write_config(tmp_path, simulator, "platform", batches={"runs_in_serve": False})
+    with (
+        gateway_process(tmp_path, config) as gateway,
+        httpx2.Client(base_url=gateway.base_url, headers=KEY, timeout=300) as http,
+    ):
+        http.get("/v1/models")
+        with peak_of(gateway) as creating:
+            created = http.post("/v1/messages/batches", content=body_of(100_000, "Hello")).json()
+        assert created["request_counts"]["processing"] == 100_000
+        assert creating.growth_bytes < 100 * MB, creating.growth_bytes // MB
+
+
 def test_a_batch_of_many_megabytes_is_stored_and_read_in_little_memory(
     tmp_path: Path, simulator: Running
 ) -> None:
