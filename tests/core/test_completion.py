@@ -133,6 +133,15 @@ def test_a_cut_call_in_the_midst_is_replayed_as_one() -> None:
     assert replay(completion) == events
 
 
+def test_a_call_that_the_end_cut_is_replayed_without_an_end() -> None:
+    events: list[Event] = [
+        ToolCallStart(0, "a", "f"),
+        ToolCallDelta(0, '{"x'),
+        Finish(FinishReason.LENGTH),
+    ]
+    assert replay(collect(events)) == events
+
+
 def test_four_times_the_answer_takes_less_than_eight_times_as_long() -> None:
     def took_s(count: int) -> float:
         took = []
