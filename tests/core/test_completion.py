@@ -133,6 +133,11 @@ def test_a_cut_call_in_the_midst_is_replayed_as_one() -> None:
     assert replay(completion) == events
 
 
+def test_a_call_without_arguments_is_replayed_without_a_delta() -> None:
+    events: list[Event] = [ToolCallStart(0, "a", "f"), ToolCallEnd(0), STOP]
+    assert replay(collect(events)) == events
+
+
 def test_a_call_that_the_end_cut_is_replayed_without_an_end() -> None:
     events: list[Event] = [
         ToolCallStart(0, "a", "f"),
